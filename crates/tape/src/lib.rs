@@ -3,6 +3,8 @@
 mod buffer;
 mod graph;
 mod kernel;
+mod op;
+mod parallel;
 mod parameter;
 mod tape;
 mod value;

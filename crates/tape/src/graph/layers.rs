@@ -1,7 +1,8 @@
 //! Recording of linear layers, gates, mixtures and normalisations.
 
 use super::arithmetic::distinct;
-use super::{BatchNormOp, Graph, LinearOp, Op, Routing, Source, Statistics};
+use super::{Activation, BatchNormOp, Graph, LinearOp, Op, Routing, Source, Statistics};
+use crate::kernel::math::slope_from_result;
 use crate::value::{Block, Rows, Shape, Value};
 
 impl Graph {
@@ -37,7 +38,11 @@ impl Graph {
             assert_eq!(elements, all * weight.width, "linear: bias {shape} for {all} blocks of {}", weight.width);
             inputs.push(bias);
         }
-        self.push(Op::Linear(op), inputs, from.rows, taken * weight.width)
+        // The backward pass of a linear operator keeps only its result; other functions stand on their own.
+        let fused = slope_from_result(op.activation);
+        let linear = LinearOp { activation: if fused { op.activation } else { Activation::Identity }, ..op };
+        let value = self.push(Op::Linear(linear), inputs, from.rows, taken * weight.width);
+        if fused { value } else { self.activate(value, op.activation) }
     }
 
     /// Softmax over each run of `size` columns; same shape. `mask` keeps the columns that are true: `size` flags for

@@ -1,0 +1,379 @@
+//! Linear layers: one matrix, many experts at once, routed by group.
+//!
+//! Forward: `y = activation(x * W + b)` per block. Backward, with `dz = dy * activation'(y)`:
+//! `dx = dz * W^T`, `dW = x^T * dz`, `db = sum of the rows of dz`.
+
+use std::ops::Range;
+
+use super::{Context, Output, Scratch, Sink};
+use crate::graph::{Activation, LinearOp, Node, Routing, Source};
+use crate::kernel::math::{apply, slope};
+use crate::kernel::product::{Finish, Left, Out, PANEL, Packed, Start, multiply, pack, packed_len};
+use crate::kernel::{add_to, vectorised};
+use crate::parallel::ROW_BLOCK;
+use crate::value::Rows;
+
+/// Depth of one pass of a weight gradient, in rows of the batch.
+const DEPTH: usize = 128;
+
+/// The blocks of a linear operator as products see them.
+///
+/// A *unit* is what one product covers: with a shared source all blocks of a segment side by side, else one block.
+struct Blocks {
+    inner: usize,
+    outer: usize,
+    experts: usize,
+    groups: usize,
+    shared: bool,
+    own: bool,
+    rows: Rows,
+}
+
+/// Rows that go through the same blocks.
+struct Segment {
+    rows: Range<usize>,
+    blocks: Range<usize>,
+}
+
+/// One product: which blocks, and where its columns lie in x and y.
+struct Unit {
+    index: usize,
+    blocks: Range<usize>,
+    column_in: usize,
+    column_out: usize,
+}
+
+impl Blocks {
+    fn new(op: &LinearOp, node: &Node, context: &Context<'_>) -> Blocks {
+        let all = op.groups * op.experts;
+        let weight = context.graph.shape(op.weight);
+        Blocks {
+            inner: weight.rows.count(0) / all,
+            outer: weight.width,
+            experts: op.experts,
+            groups: op.groups,
+            shared: op.source == Source::Shared,
+            own: op.routing == Routing::Own && op.groups > 1,
+            rows: node.shape.rows,
+        }
+    }
+
+    fn all(&self) -> usize {
+        self.groups * self.experts
+    }
+
+    /// Blocks that one row goes through.
+    fn taken(&self) -> usize {
+        if self.own { self.experts } else { self.all() }
+    }
+
+    fn segments<'c>(&'c self, context: &'c Context<'_>) -> impl Iterator<Item = Segment> + 'c {
+        (0..if self.own { self.groups } else { 1 }).map(move |group| {
+            if self.own {
+                let first = group * self.experts;
+                Segment { rows: context.group_rows(self.rows, group), blocks: first..first + self.experts }
+            } else {
+                Segment { rows: 0..self.rows.count(context.feed.rows), blocks: 0..self.all() }
+            }
+        })
+    }
+
+    fn units(&self, segment: &Segment) -> impl Iterator<Item = Unit> + use<'_> {
+        let blocks = segment.blocks.clone();
+        let count = if self.shared { 1 } else { blocks.len() };
+        (0..count).map(move |i| {
+            if self.shared {
+                Unit { index: blocks.start / self.taken(), blocks: blocks.clone(), column_in: 0, column_out: 0 }
+            } else {
+                let block = blocks.start + i;
+                let (column_in, column_out) = (i * self.inner, i * self.outer);
+                Unit { index: block, blocks: block..block + 1, column_in, column_out }
+            }
+        })
+    }
+
+    fn unit_blocks(&self) -> usize {
+        if self.shared { self.taken() } else { 1 }
+    }
+
+    fn unit_count(&self) -> usize {
+        self.all() / self.unit_blocks()
+    }
+
+    /// Columns of y that one unit makes.
+    fn unit_width(&self) -> usize {
+        self.unit_blocks() * self.outer
+    }
+
+    /// Columns of x.
+    fn width_in(&self) -> usize {
+        if self.shared { self.inner } else { self.taken() * self.inner }
+    }
+
+    /// Columns of y.
+    fn width_out(&self) -> usize {
+        self.taken() * self.outer
+    }
+}
+
+pub(super) fn forward(op: &LinearOp, node: &Node, context: &Context<'_>, out: &mut [f32], scratch: &mut Scratch) {
+    let blocks = Blocks::new(op, node, context);
+    let (x, weight) = (context.view(node.inputs[0]), context.view(op.weight));
+    let bias = op.bias.map(|bias| context.view(bias));
+    let size = pack_forward(&blocks, weight, context, scratch);
+    let packed = &scratch.packed;
+    let (width_in, width_out, unit_width) = (blocks.width_in(), blocks.width_out(), blocks.unit_width());
+    context.parallel.chunks(out, ROW_BLOCK * width_out, |i, chunk| {
+        let first = i * ROW_BLOCK;
+        let rows = first..first + chunk.len() / width_out;
+        for segment in blocks.segments(context) {
+            let (from, to) = (segment.rows.start.max(rows.start), segment.rows.end.min(rows.end));
+            if from >= to {
+                continue;
+            }
+            for unit in blocks.units(&segment) {
+                let left = Left { data: &x[from * width_in + unit.column_in..], row: width_in, depth: 1 };
+                let data = &packed[unit.index * size..][..size];
+                let right = Packed { data, depth: blocks.inner, width: unit_width };
+                let start = bias.map_or(Start::Zero, |bias| {
+                    Start::Bias(&bias[unit.blocks.start * blocks.outer..unit.blocks.end * blocks.outer])
+                });
+                let data = &mut chunk[(from - first) * width_out + unit.column_out..];
+                let mut out = Out { data, stride: width_out, rows: to - from };
+                multiply(left, right, &mut out, Finish { start, relu: op.activation == Activation::Relu });
+            }
+        }
+        if !matches!(op.activation, Activation::Identity | Activation::Relu) {
+            activate(op.activation, chunk);
+        }
+    });
+}
+
+pub(super) fn backward(
+    op: &LinearOp,
+    (node, context): (&Node, &Context<'_>),
+    output: Output<'_>,
+    sink: &mut Sink<'_>,
+    scratch: &mut Scratch,
+) {
+    let blocks = Blocks::new(op, node, context);
+    let Output { value, gradient } = output;
+    input_gradient(op, &blocks, (node, context, value), (gradient, sink), scratch);
+    if let Some(bias) = op.bias
+        && let Some(target) = sink.added(bias)
+    {
+        let size = blocks.all() * blocks.outer;
+        let chunks = gradient.len().div_ceil(ROW_BLOCK * blocks.width_out());
+        for partial in scratch.partial[..chunks * size].chunks_exact(size) {
+            add_to(target, partial);
+        }
+    }
+    if let Some((target, fresh)) = sink.target(op.weight) {
+        weight_gradient(&blocks, (node, context), gradient, (target, fresh));
+    }
+}
+
+/// Turns `dy` into `dz` in place, sums it per column for the bias, and sends `dx` where it is needed.
+fn input_gradient(
+    op: &LinearOp,
+    blocks: &Blocks,
+    (node, context, value): (&Node, &Context<'_>, &[f32]),
+    (gradient, sink): (&mut [f32], &mut Sink<'_>),
+    scratch: &mut Scratch,
+) {
+    let (width_in, width_out) = (blocks.width_in(), blocks.width_out());
+    let chunk_out = ROW_BLOCK * width_out;
+    let chunks = gradient.len().div_ceil(chunk_out);
+    let sums = if op.bias.is_some() { blocks.all() * blocks.outer } else { 1 };
+    scratch.partial.resize(chunks * sums);
+    let target = sink.target(node.inputs[0]);
+    let size = if target.is_some() { pack_backward(blocks, context.view(op.weight), context, scratch) } else { 0 };
+    let Scratch { packed, partial, .. } = scratch;
+    let finish = |first: usize, gradient: &mut [f32], sums: &mut [f32]| {
+        let value = &value[first * width_out..][..gradient.len()];
+        if op.bias.is_none() {
+            return mask(op.activation, value, gradient);
+        }
+        sums.fill(0.0);
+        for segment in blocks.segments(context) {
+            let last = first + gradient.len() / width_out;
+            let (from, to) = (segment.rows.start.max(first), segment.rows.end.min(last));
+            if from < to {
+                let part = (from - first) * width_out..(to - first) * width_out;
+                let sums = &mut sums[segment.blocks.start * blocks.outer..segment.blocks.end * blocks.outer];
+                mask_and_sum(op.activation, &value[part.clone()], &mut gradient[part], sums);
+            }
+        }
+    };
+    let Some((target, fresh)) = target else {
+        context.parallel.chunks2((gradient, chunk_out), (partial, sums), |i, gradient, sums| {
+            finish(i * ROW_BLOCK, gradient, sums);
+        });
+        return;
+    };
+    let packed: &[f32] = packed;
+    let chunk_in = ROW_BLOCK * width_in;
+    context.parallel.chunks3((gradient, chunk_out), (target, chunk_in), (partial, sums), |i, gradient, dx, sums| {
+        let first = i * ROW_BLOCK;
+        finish(first, gradient, sums);
+        let rows = first..first + gradient.len() / width_out;
+        for segment in blocks.segments(context) {
+            let (from, to) = (segment.rows.start.max(rows.start), segment.rows.end.min(rows.end));
+            if from >= to {
+                continue;
+            }
+            for unit in blocks.units(&segment) {
+                let data = &gradient[(from - first) * width_out + unit.column_out..];
+                let left = Left { data, row: width_out, depth: 1 };
+                let data = &packed[unit.index * size..][..size];
+                let right = Packed { data, depth: blocks.unit_width(), width: blocks.inner };
+                let data = &mut dx[(from - first) * width_in + unit.column_in..];
+                let mut out = Out { data, stride: width_in, rows: to - from };
+                let start = if fresh { Start::Zero } else { Start::Add };
+                multiply(left, right, &mut out, Finish { start, relu: false });
+            }
+        }
+    });
+}
+
+/// `dW (+)= x^T * dz`, block by block; a block is split by its rows where there are few blocks.
+fn weight_gradient(
+    blocks: &Blocks,
+    (node, context): (&Node, &Context<'_>),
+    gradient: &[f32],
+    (target, fresh): (&mut [f32], bool),
+) {
+    let x = context.view(node.inputs[0]);
+    let (width_in, width_out) = (blocks.width_in(), blocks.width_out());
+    let parts = if blocks.all() >= 8 { 1 } else { (2..=8).rev().find(|p| blocks.inner % p == 0).unwrap_or(1) };
+    let inputs = blocks.inner / parts;
+    context.parallel.chunks(target, inputs * blocks.outer, |i, chunk| {
+        let (block, input) = (i / parts, i % parts * inputs);
+        let (group, place) = if blocks.own { (block / blocks.experts, block % blocks.experts) } else { (0, block) };
+        let rows = if blocks.own {
+            context.group_rows(blocks.rows, group)
+        } else {
+            0..blocks.rows.count(context.feed.rows)
+        };
+        let column = if blocks.shared { input } else { place * blocks.inner + input };
+        if rows.is_empty() && fresh {
+            chunk.fill(0.0);
+        }
+        let mut panel = [0.0; DEPTH * PANEL];
+        for first in rows.clone().step_by(DEPTH) {
+            let depth = DEPTH.min(rows.end - first);
+            let left = Left { data: &x[first * width_in + column..], row: 1, depth: width_in };
+            let start = if fresh && first == rows.start { Start::Zero } else { Start::Add };
+            for from in (0..blocks.outer).step_by(PANEL) {
+                let width = PANEL.min(blocks.outer - from);
+                let data = &mut panel[..packed_len(depth, width)];
+                pack(data, depth, width, |k, skip, into| {
+                    let row = (first + k) * width_out + place * blocks.outer + from + skip;
+                    into.copy_from_slice(&gradient[row..][..into.len()]);
+                });
+                let mut out = Out { data: &mut chunk[from..], stride: blocks.outer, rows: inputs };
+                multiply(left, Packed { data, depth, width }, &mut out, Finish { start, relu: false });
+            }
+        }
+    });
+}
+
+/// Packs every unit as `[in, columns of y]`; returns the size of one.
+fn pack_forward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, scratch: &mut Scratch) -> usize {
+    let (inner, outer) = (blocks.inner, blocks.outer);
+    pack_units(blocks, (inner, blocks.unit_width()), context, scratch, |unit, k, first, into| {
+        let mut done = 0;
+        while done < into.len() {
+            let (block, column) = ((first + done) / outer, (first + done) % outer);
+            let run = (outer - column).min(into.len() - done);
+            let from = ((unit * blocks.unit_blocks() + block) * inner + k) * outer + column;
+            into[done..done + run].copy_from_slice(&weight[from..from + run]);
+            done += run;
+        }
+    })
+}
+
+/// Packs every unit as `[columns of y, in]`; returns the size of one.
+fn pack_backward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, scratch: &mut Scratch) -> usize {
+    let (inner, outer) = (blocks.inner, blocks.outer);
+    pack_units(blocks, (blocks.unit_width(), inner), context, scratch, |unit, k, first, into| {
+        let block = unit * blocks.unit_blocks() + k / outer;
+        let from = &weight[(block * inner + first) * outer + k % outer..];
+        for (to, from) in into.iter_mut().zip(from.iter().step_by(outer)) {
+            *to = *from;
+        }
+    })
+}
+
+/// Packs all units one after the other, panels in parallel.
+fn pack_units(
+    blocks: &Blocks,
+    (depth, width): (usize, usize),
+    context: &Context<'_>,
+    scratch: &mut Scratch,
+    row: impl Fn(usize, usize, usize, &mut [f32]) + Sync,
+) -> usize {
+    let size = packed_len(depth, width);
+    let units = blocks.unit_count();
+    scratch.packed.resize(units * size);
+    // Panels of equal size can be packed apart; else a unit is packed as a whole, unless it is the only one.
+    let apart = units == 1 || width.is_multiple_of(PANEL);
+    let (chunk, per_unit) = if apart { (depth * PANEL, width.div_ceil(PANEL)) } else { (size, 1) };
+    context.parallel.chunks(&mut scratch.packed, chunk, |i, to| {
+        let (unit, skip) = (i / per_unit, i % per_unit * PANEL);
+        let part = if apart { PANEL.min(width - skip) } else { width };
+        pack(to, depth, part, |k, first, into| row(unit, k, skip + first, into));
+    });
+    size
+}
+
+vectorised! {
+    /// Applies an activation in place.
+    fn activate<'a>(activation: Activation, values: &'a mut [f32]) {
+        match activation {
+            Activation::Sigmoid => values.iter_mut().for_each(|v| *v = apply(Activation::Sigmoid, *v)),
+            Activation::Tanh => values.iter_mut().for_each(|v| *v = apply(Activation::Tanh, *v)),
+            Activation::Exp => values.iter_mut().for_each(|v| *v = apply(Activation::Exp, *v)),
+            other => values.iter_mut().for_each(|v| *v = apply(other, *v)),
+        }
+    }
+}
+
+vectorised! {
+    /// `gradient *= activation'`, from the activation's result.
+    fn mask<'a>(activation: Activation, value: &'a [f32], gradient: &'a mut [f32]) {
+        match activation {
+            Activation::Identity => {}
+            Activation::Relu => {
+                for (g, y) in gradient.iter_mut().zip(value) {
+                    *g = if *y > 0.0 { *g } else { 0.0 };
+                }
+            }
+            other => gradient.iter_mut().zip(value).for_each(|(g, y)| *g *= slope(other, *y, *y)),
+        }
+    }
+}
+
+vectorised! {
+    /// As [`mask`], and adds each row of the gradient to `sums`.
+    fn mask_and_sum<'a>(activation: Activation, value: &'a [f32], gradient: &'a mut [f32], sums: &'a mut [f32]) {
+        let width = sums.len();
+        for (gradient, value) in gradient.chunks_exact_mut(width).zip(value.chunks_exact(width)) {
+            match activation {
+                Activation::Identity => add_to(sums, gradient),
+                Activation::Relu => {
+                    for ((g, y), sum) in gradient.iter_mut().zip(value).zip(sums.iter_mut()) {
+                        *g = if *y > 0.0 { *g } else { 0.0 };
+                        *sum += *g;
+                    }
+                }
+                other => {
+                    for ((g, y), sum) in gradient.iter_mut().zip(value).zip(sums.iter_mut()) {
+                        *g *= slope(other, *y, *y);
+                        *sum += *g;
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! Splits work over rows. Chunks have fixed sizes, so results do not depend on how many threads run them.
+
+use rayon::prelude::*;
+
+/// Rows that one task takes through a product.
+pub(crate) const ROW_BLOCK: usize = 128;
+/// Below this many elements a task is not worth handing to another thread.
+const WORTH: usize = 8 * 1024;
+
+/// Whether the threads of the current pool may be used.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Parallel(pub(crate) bool);
+
+impl Parallel {
+    /// Runs `f(i, chunk)` over chunks of `size` elements.
+    pub(crate) fn chunks(self, a: &mut [f32], size: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
+        if self.0 && a.len() > size && a.len() > WORTH {
+            a.par_chunks_mut(size).enumerate().for_each(|(i, a)| f(i, a));
+        } else {
+            a.chunks_mut(size).enumerate().for_each(|(i, a)| f(i, a));
+        }
+    }
+
+    /// Runs `f(i, chunk of a, chunk of b)`; each slice comes with the size of its chunks.
+    pub(crate) fn chunks2(
+        self,
+        (a, a_size): (&mut [f32], usize),
+        (b, b_size): (&mut [f32], usize),
+        f: impl Fn(usize, &mut [f32], &mut [f32]) + Sync,
+    ) {
+        if self.0 && a.len() > a_size && a.len() + b.len() > WORTH {
+            let pairs = a.par_chunks_mut(a_size).zip(b.par_chunks_mut(b_size));
+            pairs.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+        } else {
+            let pairs = a.chunks_mut(a_size).zip(b.chunks_mut(b_size));
+            pairs.enumerate().for_each(|(i, (a, b))| f(i, a, b));
+        }
+    }
+
+    /// Runs `f(i, chunk of a, chunk of b, chunk of c)`; each slice comes with the size of its chunks.
+    pub(crate) fn chunks3(
+        self,
+        (a, a_size): (&mut [f32], usize),
+        (b, b_size): (&mut [f32], usize),
+        (c, c_size): (&mut [f32], usize),
+        f: impl Fn(usize, &mut [f32], &mut [f32], &mut [f32]) + Sync,
+    ) {
+        if self.0 && a.len() > a_size && a.len() + b.len() > WORTH {
+            let triples = a.par_chunks_mut(a_size).zip(b.par_chunks_mut(b_size)).zip(c.par_chunks_mut(c_size));
+            triples.enumerate().for_each(|(i, ((a, b), c))| f(i, a, b, c));
+        } else {
+            let triples = a.chunks_mut(a_size).zip(b.chunks_mut(b_size)).zip(c.chunks_mut(c_size));
+            triples.enumerate().for_each(|(i, ((a, b), c))| f(i, a, b, c));
+        }
+    }
+}
