@@ -45,3 +45,220 @@ pub enum Column {
     /// Numbers, `[rows * width]`, those of a row side by side.
     Dense(Vec<f32>),
 }
+
+impl Batch {
+    /// The rows `indices` in that order, grouped by scenario: stable, so rows of one scenario keep their order.
+    /// `groups` is [`Layout::groups`](crate::Layout::groups). `position[r]` is the place in `indices` that row r came from.
+    pub fn take_grouped(&self, indices: &[u32], groups: usize) -> Batch {
+        let (order, offsets) = group_order(&self.scenario, indices, groups);
+        let source: Vec<u32> = order.iter().map(|&place| indices[place as usize]).collect();
+        Batch { offsets, position: order, ..self.take(&source) }
+    }
+
+    /// All rows, grouped by scenario.
+    pub fn grouped(&self, groups: usize) -> Batch {
+        let all: Vec<u32> = (0..self.rows as u32).collect();
+        Batch { first_row: self.first_row, ..self.take_grouped(&all, groups) }
+    }
+
+    /// The rows `indices` in that order, not grouped.
+    pub fn take(&self, indices: &[u32]) -> Batch {
+        let tasks = self.tasks();
+        Batch {
+            rows: indices.len(),
+            features: self.features.iter().map(|column| column.take(indices, self.rows)).collect(),
+            scenario: gather(&self.scenario, indices, 1),
+            offsets: Vec::new(),
+            labels: gather(&self.labels, indices, tasks),
+            observed: gather(&self.observed, indices, tasks),
+            weight: gather(&self.weight, indices, 1),
+            user: if self.user.is_empty() { Vec::new() } else { gather(&self.user, indices, 1) },
+            request: if self.request.is_empty() { Vec::new() } else { gather(&self.request, indices, 1) },
+            position: (0..indices.len() as u32).collect(),
+            first_row: self.first_row,
+        }
+    }
+
+    /// Adds the rows of `other`, which must come from the same encoder, behind these. The result counts as not grouped.
+    pub fn append(&mut self, other: &Batch) {
+        if self.rows == 0 {
+            let first_row = self.first_row;
+            *self = Batch { first_row, ..other.clone() };
+        } else {
+            assert_eq!(self.features.len(), other.features.len(), "batches of different encoders");
+            for (mine, theirs) in self.features.iter_mut().zip(&other.features) {
+                mine.append(theirs);
+            }
+            self.scenario.extend_from_slice(&other.scenario);
+            self.labels.extend_from_slice(&other.labels);
+            self.observed.extend_from_slice(&other.observed);
+            self.weight.extend_from_slice(&other.weight);
+            self.user.extend_from_slice(&other.user);
+            self.request.extend_from_slice(&other.request);
+            self.rows += other.rows;
+        }
+        self.offsets.clear();
+        self.position.clear();
+        self.position.extend(0..self.rows as u32);
+    }
+
+    /// Labels per row; 0 for a batch without rows.
+    pub fn tasks(&self) -> usize {
+        self.labels.len().checked_div(self.rows).unwrap_or(0)
+    }
+
+    /// Bytes the rows take in memory, without what was reserved ahead.
+    pub fn bytes(&self) -> usize {
+        let features: usize = self.features.iter().map(Column::bytes).sum();
+        let labels = self.labels.len() * 5;
+        features + labels + self.scenario.len() * 2 + (self.weight.len() + self.position.len()) * 4 + (self.user.len() + self.request.len()) * 8
+    }
+}
+
+impl Column {
+    fn take(&self, indices: &[u32], rows: usize) -> Column {
+        match self {
+            Column::Ids(ids) => Column::Ids(gather(ids, indices, 1)),
+            Column::Dense(values) => Column::Dense(gather(values, indices, values.len().checked_div(rows).unwrap_or(0))),
+            Column::Bag { offsets, ids, weights } => {
+                let range = |index: &u32| offsets[*index as usize] as usize..offsets[*index as usize + 1] as usize;
+                let mut taken = Vec::with_capacity(indices.len() + 1);
+                taken.push(0);
+                let mut end = 0;
+                for index in indices {
+                    end += range(index).len() as u32;
+                    taken.push(end);
+                }
+                let mut ids_taken = Vec::with_capacity(end as usize);
+                indices.iter().for_each(|index| ids_taken.extend_from_slice(&ids[range(index)]));
+                let weights = weights.as_ref().map(|weights| {
+                    let mut weights_taken = Vec::with_capacity(end as usize);
+                    indices.iter().for_each(|index| weights_taken.extend_from_slice(&weights[range(index)]));
+                    weights_taken
+                });
+                Column::Bag { offsets: taken, ids: ids_taken, weights }
+            }
+        }
+    }
+
+    fn append(&mut self, other: &Column) {
+        match (self, other) {
+            (Column::Ids(mine), Column::Ids(theirs)) => mine.extend_from_slice(theirs),
+            (Column::Dense(mine), Column::Dense(theirs)) => mine.extend_from_slice(theirs),
+            (Column::Bag { offsets, ids, weights }, Column::Bag { offsets: more, ids: more_ids, weights: more_weights }) => {
+                let base = ids.len() as u32;
+                offsets.extend(more.iter().skip(1).map(|offset| base + offset));
+                ids.extend_from_slice(more_ids);
+                if let (Some(weights), Some(more)) = (weights, more_weights) {
+                    weights.extend_from_slice(more);
+                }
+            }
+            (Column::Ids(_) | Column::Dense(_) | Column::Bag { .. }, _) => panic!("batches of different encoders"),
+        }
+    }
+
+    fn bytes(&self) -> usize {
+        4 * match self {
+            Column::Ids(ids) => ids.len(),
+            Column::Dense(values) => values.len(),
+            Column::Bag { offsets, ids, weights } => offsets.len() + ids.len() + weights.as_ref().map_or(0, Vec::len),
+        }
+    }
+}
+
+/// Counting sort by scenario: the places of `indices` group by group, and where each group begins.
+fn group_order(scenario: &[u16], indices: &[u32], groups: usize) -> (Vec<u32>, Vec<usize>) {
+    let mut offsets = vec![0; groups + 1];
+    for &index in indices {
+        offsets[usize::from(scenario[index as usize]) + 1] += 1;
+    }
+    for group in 0..groups {
+        offsets[group + 1] += offsets[group];
+    }
+    let mut next = offsets.clone();
+    let mut order = vec![0; indices.len()];
+    for (place, &index) in (0_u32..).zip(indices) {
+        let slot = &mut next[usize::from(scenario[index as usize])];
+        order[*slot] = place;
+        *slot += 1;
+    }
+    (order, offsets)
+}
+
+fn gather<T: Copy>(values: &[T], indices: &[u32], width: usize) -> Vec<T> {
+    if width == 1 {
+        return indices.iter().map(|&index| values[index as usize]).collect();
+    }
+    let mut taken = Vec::with_capacity(indices.len() * width);
+    for &index in indices {
+        taken.extend_from_slice(&values[index as usize * width..(index as usize + 1) * width]);
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// A batch whose every value tells the row it belongs to.
+    fn batch(scenarios: &[u16]) -> Batch {
+        let rows = scenarios.len();
+        let ids = || 0..rows as u32;
+        let lengths: Vec<u32> = ids().map(|row| row % 3).collect();
+        let offsets = std::iter::once(0).chain(lengths.iter().scan(0, |end, length| {
+            *end += length;
+            Some(*end)
+        }));
+        let items: Vec<u32> = ids().flat_map(|row| vec![row; lengths[row as usize] as usize]).collect();
+        let weights = items.iter().map(|&item| item as f32).collect();
+        Batch {
+            rows,
+            features: vec![
+                Column::Ids(ids().collect()),
+                Column::Dense(ids().flat_map(|row| [row as f32, -(row as f32)]).collect()),
+                Column::Bag { offsets: offsets.collect(), ids: items, weights: Some(weights) },
+            ],
+            scenario: scenarios.to_vec(),
+            offsets: Vec::new(),
+            labels: ids().flat_map(|row| [row as f32, row as f32 + 0.5]).collect(),
+            observed: ids().flat_map(|row| [row % 2 == 0, true]).collect(),
+            weight: ids().map(|row| row as f32).collect(),
+            user: ids().map(u64::from).collect(),
+            request: Vec::new(),
+            position: ids().collect(),
+            first_row: 7,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn grouping_sorts_by_scenario_keeps_order_within_and_loses_nothing(scenarios in prop::collection::vec(0_u16..5, 0..60)) {
+            let plain = batch(&scenarios);
+            let grouped = plain.grouped(5);
+            prop_assert_eq!(grouped.offsets.len(), 6);
+            prop_assert!(grouped.scenario.is_sorted());
+            for group in 0..5 {
+                let (from, to) = (grouped.offsets[group], grouped.offsets[group + 1]);
+                prop_assert!(grouped.scenario[from..to].iter().all(|&scenario| usize::from(scenario) == group));
+                prop_assert!(grouped.position[from..to].is_sorted());
+            }
+            let mut back = vec![0; plain.rows];
+            for (row, &position) in (0_u32..).zip(&grouped.position) {
+                back[position as usize] = row;
+            }
+            prop_assert_eq!(Batch { position: plain.position.clone(), ..grouped.take(&back) }, plain);
+        }
+
+        #[test]
+        fn appending_then_taking_the_parts_gives_the_parts(first in prop::collection::vec(0_u16..3, 1..20), second in prop::collection::vec(0_u16..3, 1..20)) {
+            let mut both = Batch { first_row: 7, ..Batch::default() };
+            both.append(&batch(&first));
+            both.append(&batch(&second));
+            let cut = first.len() as u32;
+            prop_assert_eq!(both.take(&(0..cut).collect::<Vec<_>>()), batch(&first));
+            prop_assert_eq!(both.take(&(cut..cut + second.len() as u32).collect::<Vec<_>>()), batch(&second));
+        }
+    }
+}
