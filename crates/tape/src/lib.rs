@@ -4,6 +4,7 @@ mod buffer;
 mod graph;
 mod kernel;
 mod op;
+mod optimiser;
 mod parallel;
 mod parameter;
 mod tape;
@@ -11,6 +12,10 @@ mod value;
 
 pub use graph::{
     Activation, BatchNormOp, Binary, Graph, LinearOp, Node, Op, Reduction, Routing, Source, Statistics,
+};
+pub use optimiser::{
+    AdamRowStep, DenseOptimiser, DenseOptimiserConfig, OptimiserError, OptimiserKind, RowStep, Schedule, ScheduleKind,
+    ScheduleState, adagrad_row, adam_row, clip_global_norm, row_wise_adagrad_row, sgd_row,
 };
 pub use parameter::{Gradients, Init, ParamSpec, Params, Scope};
 pub use tape::{Feed, Mode, Tape};

@@ -1,0 +1,8 @@
+//! Tests of the public interface: every operator against plain loops, gradients against differences.
+
+#[path = "../oracle/mod.rs"]
+mod oracle;
+
+mod cases;
+mod harness;
+mod operators;

@@ -1,0 +1,43 @@
+//! Every operator: values against plain loops, gradients against differences, one thread against two.
+
+use hinet_tape::Mode;
+
+use crate::cases;
+use crate::harness::{check, run};
+
+const TRAIN: Mode = Mode::Train { seed: 11 };
+
+#[test]
+fn values_and_gradients_match_plain_loops_in_training_and_inference() {
+    for case in cases::all() {
+        for mode in [TRAIN, Mode::Infer] {
+            check(&case, &[3, 0, 4], mode);
+        }
+    }
+}
+
+#[test]
+fn values_and_gradients_match_on_a_batch_of_one_row() {
+    for case in cases::all() {
+        check(&case, &[0, 1, 0], TRAIN);
+    }
+}
+
+#[test]
+fn an_empty_batch_gives_empty_values_and_zero_gradients() {
+    for case in cases::all() {
+        let run = run(&case, &[0, 0, 0], TRAIN, 1);
+        assert!(run.inputs.iter().all(|(_, gradient)| gradient.is_empty()), "{}", case.name);
+        assert!(run.out.iter().all(|x| x.is_finite()), "{}", case.name);
+    }
+}
+
+#[test]
+fn results_are_the_same_bits_for_any_number_of_threads() {
+    for case in cases::all() {
+        let one = run(&case, &[700, 0, 900], TRAIN, 1);
+        assert_eq!(one, run(&case, &[700, 0, 900], TRAIN, 1), "{}", case.name);
+        assert_eq!(one, run(&case, &[700, 0, 900], TRAIN, 2), "{}", case.name);
+        assert_eq!(one, run(&case, &[700, 0, 900], TRAIN, 3), "{}", case.name);
+    }
+}
