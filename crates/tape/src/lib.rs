@@ -20,3 +20,5 @@ pub use optimiser::{
 pub use parameter::{Gradients, Init, ParamSpec, Params, Scope};
 pub use tape::{Feed, Mode, Tape};
 pub use value::{Block, IndexInput, Rows, Shape, Value};
+
+pub use tape::print_times;

@@ -1,0 +1,58 @@
+//! Times one training step of the reference HiNet without embedding tables.
+//!
+//! `cargo run --release -p hinet-tape --example reference_step -- [threads] [rows] [seconds]`
+
+#[path = "../benches/reference/mod.rs"]
+mod reference;
+
+use std::time::Instant;
+
+fn main() {
+    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>().expect("a number"));
+    let threads = arguments.next().unwrap_or(1);
+    let rows = arguments.next().unwrap_or(1024);
+    let seconds = arguments.next().unwrap_or(5) as f64;
+    let mut step = reference::Step::new(rows, threads);
+    match step.tape.pool() {
+        Some(pool) => pool.install(|| time(&mut step, threads, rows, seconds)),
+        None => time(&mut step, threads, rows, seconds),
+    }
+}
+
+fn time(step: &mut reference::Step, threads: usize, rows: usize, seconds: f64) {
+    for _ in 0..3 {
+        step.run();
+    }
+    let mut parts = [Vec::new(), Vec::new(), Vec::new()];
+    let mut whole = Vec::new();
+    let start = Instant::now();
+    while start.elapsed().as_secs_f64() < seconds {
+        let begin = Instant::now();
+        let mut last = begin;
+        for (part, run) in parts.iter_mut().zip([
+            reference::Step::forward as fn(&mut reference::Step),
+            reference::Step::backward,
+            reference::Step::update,
+        ]) {
+            run(step);
+            part.push(last.elapsed().as_secs_f64());
+            last = Instant::now();
+        }
+        whole.push(begin.elapsed().as_secs_f64());
+    }
+    let [forward, backward, update] = parts.map(|mut part| 1e3 * median(&mut part));
+    hinet_tape::print_times(step.tape.graph(), whole.len() as f64 + 3.0);
+    let best = whole.iter().copied().fold(f64::MAX, f64::min);
+    let middle = median(&mut whole);
+    println!(
+        "{threads} threads, {rows} rows: median {:.0} rows/s, best {:.0}, {:.0} GFLOP/s; ms: forward {forward:.1}, backward {backward:.1}, update {update:.1}",
+        rows as f64 / middle,
+        rows as f64 / best,
+        rows as f64 / middle * reference::FLOP_PER_ROW / 1e9,
+    );
+}
+
+fn median(times: &mut [f64]) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
