@@ -41,7 +41,6 @@ fn time(step: &mut reference::Step, threads: usize, rows: usize, seconds: f64) {
         whole.push(begin.elapsed().as_secs_f64());
     }
     let [forward, backward, update] = parts.map(|mut part| 1e3 * median(&mut part));
-    hinet_tape::print_times(step.tape.graph(), whole.len() as f64 + 3.0);
     let best = whole.iter().copied().fold(f64::MAX, f64::min);
     let middle = median(&mut whole);
     println!(

@@ -20,5 +20,3 @@ pub use optimiser::{
 pub use parameter::{Gradients, Init, ParamSpec, Params, Scope};
 pub use tape::{Feed, Mode, Tape};
 pub use value::{Block, IndexInput, Rows, Shape, Value};
-
-pub use tape::print_times;

@@ -191,9 +191,7 @@ impl State {
                 row_group: &self.row_group,
                 parallel: self.parallel,
             };
-            let t0 = std::time::Instant::now();
             op::forward(node, &context, &mut rest[0], &mut self.scratch[index]);
-            TIMES.lock().unwrap()[index].0 += t0.elapsed().as_secs_f64();
         }
     }
 
@@ -230,9 +228,7 @@ impl State {
             let (below, rest) = self.gradients.split_at_mut(index);
             let mut sink = sink(graph, below, &mut self.written, gradients);
             let output = op::Output { value: &self.values[index], gradient: &mut rest[0] };
-            let t0 = std::time::Instant::now();
             op::backward(node, &context, output, &mut sink, &mut self.scratch[index]);
-            TIMES.lock().unwrap()[index].1 += t0.elapsed().as_secs_f64();
         }
         for &input in graph.inputs() {
             if !self.written[input.index()] {
@@ -274,6 +270,3 @@ fn check_feed(graph: &Graph, params: &Params, feed: &Feed<'_>) {
         assert_eq!(data.len(), feed.rows, "feed: index input `{name}`");
     }
 }
-
-pub static TIMES: std::sync::Mutex<[(f64, f64); 100]> = std::sync::Mutex::new([(0.0, 0.0); 100]);
-pub fn print_times(g: &Graph, n: f64) { for (i, node) in g.nodes().iter().enumerate() { let t = TIMES.lock().unwrap()[i]; println!("{i} {:.2} {:.2} {:.40}", t.0/n*1e3, t.1/n*1e3, format!("{:?} {}", node.op, node.shape).chars().take(60).collect::<String>()); } }
