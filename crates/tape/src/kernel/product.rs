@@ -27,8 +27,20 @@ pub(crate) struct Left<'a> {
 #[derive(Clone, Copy)]
 pub(crate) struct Packed<'a> {
     pub(crate) data: &'a [f32],
+    /// Depth that was packed.
+    pub(crate) packed: usize,
+    /// First depth that the product takes.
+    pub(crate) first: usize,
+    /// Depths that the product takes.
     pub(crate) depth: usize,
     pub(crate) width: usize,
+}
+
+impl<'a> Packed<'a> {
+    /// All of a packed `[depth, width]`.
+    pub(crate) fn all(data: &'a [f32], depth: usize, width: usize) -> Packed<'a> {
+        Packed { data, packed: depth, first: 0, depth, width }
+    }
 }
 
 /// The result: row i is `data[i * stride..][..width]`.
@@ -116,7 +128,7 @@ impl WithSimd for Multiply<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Packed { data, depth, width } = self.right;
+        let Packed { data, packed, first: skip, depth, width } = self.right;
         // A deep product goes through the left side once per depth step, a wide one through the result once per panel.
         let step = if depth <= 3 * DEPTH { depth.max(1) } else { DEPTH };
         let mut first = 0;
@@ -129,7 +141,7 @@ impl WithSimd for Multiply<'_, '_> {
             while column < width {
                 let real = (width - column).min(PANEL);
                 let padded = real.next_multiple_of(PAD);
-                let panel = &data[depth * column + first * padded..][..taken * padded];
+                let panel = &data[packed * column + (skip + first) * padded..][..taken * padded];
                 let step = Step { panel, padded, offset: 0, column, width: real, first, depth: taken, finish };
                 panel_rows(simd, self.left, step, self.out);
                 column += real;
@@ -317,7 +329,7 @@ mod tests {
             let before = numbers(rows * stride, 4);
             let mut data = before.clone();
             let mut out = Out { data: &mut data, stride, rows };
-            let packed = Packed { data: &packed, depth, width };
+            let packed = Packed::all(&packed, depth, width);
             let finish = Finish { start, relu: case == 2 };
             multiply(Left { data: &left, row, depth: step }, packed, &mut out, finish);
             for i in 0..rows {

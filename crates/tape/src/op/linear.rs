@@ -6,6 +6,7 @@
 use std::ops::Range;
 
 use super::{Context, Output, Scratch, Sink};
+use crate::buffer::{Buffer, LANE};
 use crate::graph::{Activation, LinearOp, Node, Routing, Source};
 use crate::kernel::math::{apply, slope};
 use crate::kernel::product::{Finish, Left, Out, PANEL, Packed, Start, multiply, pack, packed_len};
@@ -15,6 +16,8 @@ use crate::value::Rows;
 
 /// Depth of one pass of a weight gradient, in rows of the batch.
 const DEPTH: usize = 128;
+/// Row length of the local copy of up to 128 columns of x, in an odd number of cache lines.
+const LOCAL: usize = 144;
 
 /// The blocks of a linear operator as products see them.
 ///
@@ -92,6 +95,15 @@ impl Blocks {
         })
     }
 
+    /// Rows that go through a block, and its place among the blocks of its segment.
+    fn rows_of(&self, block: usize, context: &Context<'_>) -> (Range<usize>, usize) {
+        if self.own {
+            (context.group_rows(self.rows, block / self.experts), block % self.experts)
+        } else {
+            (0..self.rows.count(context.feed.rows), block)
+        }
+    }
+
     fn unit_blocks(&self) -> usize {
         if self.shared { self.taken() } else { 1 }
     }
@@ -134,7 +146,7 @@ pub(super) fn forward(op: &LinearOp, node: &Node, context: &Context<'_>, out: &m
             for unit in blocks.units(&segment) {
                 let left = Left { data: &x[from * width_in + unit.column_in..], row: width_in, depth: 1 };
                 let data = &packed[unit.index * size..][..size];
-                let right = Packed { data, depth: blocks.inner, width: unit_width };
+                let right = Packed::all(data, blocks.inner, unit_width);
                 let start = bias.map_or(Start::Zero, |bias| {
                     Start::Bias(&bias[unit.blocks.start * blocks.outer..unit.blocks.end * blocks.outer])
                 });
@@ -169,11 +181,12 @@ pub(super) fn backward(
         }
     }
     if let Some((target, fresh)) = sink.target(op.weight) {
-        weight_gradient(&blocks, (node, context), gradient, (target, fresh));
+        weight_gradient(&blocks, (node, context), gradient, (target, fresh), scratch);
     }
 }
 
-/// Turns `dy` into `dz` in place, sums it per column for the bias, and sends `dx` where it is needed.
+/// Turns `dy` into `dz` in place, sums it per column for the bias, and sends `dx` where it is needed. Block by block,
+/// so that the product finds `dz` in the cache.
 fn input_gradient(
     op: &LinearOp,
     blocks: &Blocks,
@@ -181,59 +194,85 @@ fn input_gradient(
     (gradient, sink): (&mut [f32], &mut Sink<'_>),
     scratch: &mut Scratch,
 ) {
-    let (width_in, width_out) = (blocks.width_in(), blocks.width_out());
-    let chunk_out = ROW_BLOCK * width_out;
+    let width_in = blocks.width_in();
+    let chunk_out = ROW_BLOCK * blocks.width_out();
     let chunks = gradient.len().div_ceil(chunk_out);
     let sums = if op.bias.is_some() { blocks.all() * blocks.outer } else { 1 };
     scratch.partial.resize(chunks * sums);
     let target = sink.target(node.inputs[0]);
     let size = if target.is_some() { pack_backward(blocks, context.view(op.weight), context, scratch) } else { 0 };
     let Scratch { packed, partial, .. } = scratch;
-    let finish = |first: usize, gradient: &mut [f32], sums: &mut [f32]| {
-        let value = &value[first * width_out..][..gradient.len()];
-        if op.bias.is_none() {
-            return mask(op.activation, value, gradient);
-        }
-        sums.fill(0.0);
-        for segment in blocks.segments(context) {
-            let last = first + gradient.len() / width_out;
-            let (from, to) = (segment.rows.start.max(first), segment.rows.end.min(last));
-            if from < to {
-                let part = (from - first) * width_out..(to - first) * width_out;
-                let sums = &mut sums[segment.blocks.start * blocks.outer..segment.blocks.end * blocks.outer];
-                mask_and_sum(op.activation, &value[part.clone()], &mut gradient[part], sums);
-            }
-        }
-    };
+    let back = Back { op, blocks, context, value, packed, size };
     let Some((target, fresh)) = target else {
         context.parallel.chunks2((gradient, chunk_out), (partial, sums), |i, gradient, sums| {
-            finish(i * ROW_BLOCK, gradient, sums);
+            back.rows(i * ROW_BLOCK, gradient, sums, None);
         });
         return;
     };
-    let packed: &[f32] = packed;
     let chunk_in = ROW_BLOCK * width_in;
     context.parallel.chunks3((gradient, chunk_out), (target, chunk_in), (partial, sums), |i, gradient, dx, sums| {
-        let first = i * ROW_BLOCK;
-        finish(first, gradient, sums);
-        let rows = first..first + gradient.len() / width_out;
-        for segment in blocks.segments(context) {
-            let (from, to) = (segment.rows.start.max(rows.start), segment.rows.end.min(rows.end));
+        back.rows(i * ROW_BLOCK, gradient, sums, Some((dx, fresh)));
+    });
+}
+
+/// What the backward pass of a block of rows reads.
+struct Back<'a> {
+    op: &'a LinearOp,
+    blocks: &'a Blocks,
+    context: &'a Context<'a>,
+    value: &'a [f32],
+    packed: &'a [f32],
+    size: usize,
+}
+
+impl Back<'_> {
+    fn rows(&self, first: usize, gradient: &mut [f32], sums: &mut [f32], mut dx: Option<(&mut [f32], bool)>) {
+        let (width_out, outer) = (self.blocks.width_out(), self.blocks.outer);
+        let last = first + gradient.len() / width_out;
+        sums.fill(0.0);
+        for segment in self.blocks.segments(self.context) {
+            let (from, to) = (segment.rows.start.max(first), segment.rows.end.min(last));
             if from >= to {
                 continue;
             }
-            for unit in blocks.units(&segment) {
-                let data = &gradient[(from - first) * width_out + unit.column_out..];
-                let left = Left { data, row: width_out, depth: 1 };
-                let data = &packed[unit.index * size..][..size];
-                let right = Packed { data, depth: blocks.unit_width(), width: blocks.inner };
-                let data = &mut dx[(from - first) * width_in + unit.column_in..];
-                let mut out = Out { data, stride: width_in, rows: to - from };
-                let start = if fresh { Start::Zero } else { Start::Add };
-                multiply(left, right, &mut out, Finish { start, relu: false });
+            for block in segment.blocks.clone() {
+                let place = block - segment.blocks.start;
+                let part = (from - first) * width_out..(to - first) * width_out;
+                let columns = place * outer..(place + 1) * outer;
+                let value = &self.value[from * width_out..to * width_out];
+                let gradient = &mut gradient[part];
+                if self.op.bias.is_some() {
+                    let sums = &mut sums[block * outer..(block + 1) * outer];
+                    mask_and_sum(self.op.activation, (value, width_out, columns.clone()), gradient, sums);
+                } else {
+                    mask(self.op.activation, (value, width_out, columns.clone()), gradient);
+                }
+                if let Some((dx, fresh)) = &mut dx {
+                    let part = (from - first) * self.blocks.width_in()..(to - first) * self.blocks.width_in();
+                    self.product(block, place, &gradient[columns.start..], (&mut dx[part], *fresh));
+                }
             }
         }
-    });
+    }
+
+    /// `dx (+)= dz of one block * its weight transposed`.
+    fn product(&self, block: usize, place: usize, gradient: &[f32], (dx, fresh): (&mut [f32], bool)) {
+        let Blocks { inner, outer, shared, .. } = *self.blocks;
+        let (unit, first, column) = if shared {
+            (block / self.blocks.taken(), place * outer, 0)
+        } else {
+            (block, 0, place * inner)
+        };
+        let left = Left { data: gradient, row: self.blocks.width_out(), depth: 1 };
+        let data = &self.packed[unit * self.size..][..self.size];
+        let right = Packed { data, packed: self.blocks.unit_width(), first, depth: outer, width: inner };
+        let stride = self.blocks.width_in();
+        let rows = dx.len() / stride;
+        // With a shared source all blocks add up in the same columns; the first one to come may overwrite.
+        let start = if fresh && (place == 0 || !shared) { Start::Zero } else { Start::Add };
+        let mut out = Out { data: &mut dx[column..], stride, rows };
+        multiply(left, right, &mut out, Finish { start, relu: false });
+    }
 }
 
 /// `dW (+)= x^T * dz`, block by block; a block is split by its rows where there are few blocks.
@@ -242,38 +281,68 @@ fn weight_gradient(
     (node, context): (&Node, &Context<'_>),
     gradient: &[f32],
     (target, fresh): (&mut [f32], bool),
+    scratch: &mut Scratch,
 ) {
+    let Blocks { inner, outer, shared, .. } = *blocks;
     let x = context.view(node.inputs[0]);
-    let (width_in, width_out) = (blocks.width_in(), blocks.width_out());
-    let parts = if blocks.all() >= 8 { 1 } else { (2..=8).rev().find(|p| blocks.inner % p == 0).unwrap_or(1) };
-    let inputs = blocks.inner / parts;
-    context.parallel.chunks(target, inputs * blocks.outer, |i, chunk| {
+    let padded = odd_lines(blocks.width_in());
+    if shared {
+        spread(x, blocks.width_in(), padded, context, &mut scratch.packed);
+    }
+    let spread: &[f32] = &scratch.packed;
+    let parts = if blocks.all() >= 8 { 1 } else { (2..=8).rev().find(|p| inner % p == 0).unwrap_or(1) };
+    let inputs = inner / parts;
+    context.parallel.chunks(target, inputs * outer, |i, chunk| {
         let (block, input) = (i / parts, i % parts * inputs);
-        let (group, place) = if blocks.own { (block / blocks.experts, block % blocks.experts) } else { (0, block) };
-        let rows = if blocks.own {
-            context.group_rows(blocks.rows, group)
-        } else {
-            0..blocks.rows.count(context.feed.rows)
-        };
-        let column = if blocks.shared { input } else { place * blocks.inner + input };
+        let (rows, place) = blocks.rows_of(block, context);
         if rows.is_empty() && fresh {
             chunk.fill(0.0);
         }
         let mut panel = [0.0; DEPTH * PANEL];
+        let mut local = [0.0; DEPTH * LOCAL];
         for first in rows.clone().step_by(DEPTH) {
             let depth = DEPTH.min(rows.end - first);
-            let left = Left { data: &x[first * width_in + column..], row: 1, depth: width_in };
             let start = if fresh && first == rows.start { Start::Zero } else { Start::Add };
-            for from in (0..blocks.outer).step_by(PANEL) {
-                let width = PANEL.min(blocks.outer - from);
-                let data = &mut panel[..packed_len(depth, width)];
-                pack(data, depth, width, |k, skip, into| {
-                    let row = (first + k) * width_out + place * blocks.outer + from + skip;
-                    into.copy_from_slice(&gradient[row..][..into.len()]);
-                });
-                let mut out = Out { data: &mut chunk[from..], stride: blocks.outer, rows: inputs };
-                multiply(left, Packed { data, depth, width }, &mut out, Finish { start, relu: false });
+            let step = if shared { inputs } else { PANEL * 2 };
+            for skip in (0..inputs).step_by(step) {
+                let count = step.min(inputs - skip);
+                let left = if shared {
+                    Left { data: &spread[first * padded + input + skip..], row: 1, depth: padded }
+                } else {
+                    let column = place * inner + input + skip;
+                    for (to, row) in local.chunks_exact_mut(LOCAL).zip(first..first + depth) {
+                        to[..count].copy_from_slice(&x[row * blocks.width_in() + column..][..count]);
+                    }
+                    Left { data: &local, row: 1, depth: LOCAL }
+                };
+                for from in (0..outer).step_by(PANEL) {
+                    let width = PANEL.min(outer - from);
+                    let data = &mut panel[..packed_len(depth, width)];
+                    let column = place * outer + from;
+                    pack(data, depth, width, |k, skip, into| {
+                        let row = (first + k) * blocks.width_out() + column + skip;
+                        into.copy_from_slice(&gradient[row..][..into.len()]);
+                    });
+                    let data = Packed::all(data, depth, width);
+                    let mut out = Out { data: &mut chunk[skip * outer + from..], stride: outer, rows: count };
+                    multiply(left, data, &mut out, Finish { start, relu: false });
+                }
             }
+        }
+    });
+}
+
+/// A row length of an odd number of cache lines: rows a power of two apart would all fall into few sets of the cache.
+fn odd_lines(width: usize) -> usize {
+    width.div_ceil(LANE) / 2 * 2 * LANE + LANE
+}
+
+/// Copies x with rows of `padded` elements.
+fn spread(x: &[f32], width: usize, padded: usize, context: &Context<'_>, to: &mut Buffer) {
+    to.resize(x.len() / width * padded);
+    context.parallel.chunks(to, ROW_BLOCK * padded, |i, to| {
+        for (to, x) in to.chunks_exact_mut(padded).zip(x[i * ROW_BLOCK * width..].chunks_exact(width)) {
+            to[..width].copy_from_slice(x);
         }
     });
 }
@@ -339,26 +408,35 @@ vectorised! {
     }
 }
 
+/// Some columns of the rows of a result.
+type Columns<'a> = (&'a [f32], usize, Range<usize>);
+
 vectorised! {
-    /// `gradient *= activation'`, from the activation's result.
-    fn mask<'a>(activation: Activation, value: &'a [f32], gradient: &'a mut [f32]) {
-        match activation {
-            Activation::Identity => {}
-            Activation::Relu => {
+    /// `gradient *= activation'` in some columns, from the activation's result.
+    fn mask<'a>(activation: Activation, value: Columns<'a>, gradient: &'a mut [f32]) {
+        let (value, width, columns) = value;
+        if activation == Activation::Identity {
+            return;
+        }
+        for (gradient, value) in gradient.chunks_exact_mut(width).zip(value.chunks_exact(width)) {
+            let (gradient, value) = (&mut gradient[columns.clone()], &value[columns.clone()]);
+            if activation == Activation::Relu {
                 for (g, y) in gradient.iter_mut().zip(value) {
                     *g = if *y > 0.0 { *g } else { 0.0 };
                 }
+            } else {
+                gradient.iter_mut().zip(value).for_each(|(g, y)| *g *= slope(activation, *y, *y));
             }
-            other => gradient.iter_mut().zip(value).for_each(|(g, y)| *g *= slope(other, *y, *y)),
         }
     }
 }
 
 vectorised! {
     /// As [`mask`], and adds each row of the gradient to `sums`.
-    fn mask_and_sum<'a>(activation: Activation, value: &'a [f32], gradient: &'a mut [f32], sums: &'a mut [f32]) {
-        let width = sums.len();
+    fn mask_and_sum<'a>(activation: Activation, value: Columns<'a>, gradient: &'a mut [f32], sums: &'a mut [f32]) {
+        let (value, width, columns) = value;
         for (gradient, value) in gradient.chunks_exact_mut(width).zip(value.chunks_exact(width)) {
+            let (gradient, value) = (&mut gradient[columns.clone()], &value[columns.clone()]);
             match activation {
                 Activation::Identity => add_to(sums, gradient),
                 Activation::Relu => {
