@@ -11,7 +11,7 @@ pub(crate) const PANEL: usize = 64;
 /// Depth that one pass over the tiles takes: a full panel of that depth is 32 KB.
 const DEPTH: usize = 128;
 /// Panels of the last columns are padded to a multiple of this.
-const PAD: usize = 16;
+pub(crate) const PAD: usize = 16;
 
 /// The left operand: element (row i, depth k) is `data[i * row + k * depth]`.
 #[derive(Clone, Copy)]

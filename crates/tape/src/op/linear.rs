@@ -9,7 +9,7 @@ use super::{Context, Output, Scratch, Sink};
 use crate::buffer::{Buffer, LANE};
 use crate::graph::{Activation, LinearOp, Node, Routing, Source};
 use crate::kernel::math::{apply, slope};
-use crate::kernel::product::{Finish, Left, Out, PANEL, Packed, Start, multiply, pack, packed_len};
+use crate::kernel::product::{Finish, Left, Out, PAD, PANEL, Packed, Start, multiply, pack, packed_len};
 use crate::kernel::{add_to, vectorised};
 use crate::parallel::ROW_BLOCK;
 use crate::value::Rows;
@@ -275,7 +275,7 @@ impl Back<'_> {
     }
 }
 
-/// `dW (+)= x^T * dz`, block by block; a block is split by its rows where there are few blocks.
+/// `dW (+)= x^T * dz`. Narrow blocks that share a source are taken side by side and parted afterwards.
 fn weight_gradient(
     blocks: &Blocks,
     (node, context): (&Node, &Context<'_>),
@@ -289,47 +289,105 @@ fn weight_gradient(
     if shared {
         spread(x, blocks.width_in(), padded, context, &mut scratch.packed);
     }
-    let spread: &[f32] = &scratch.packed;
-    let parts = if blocks.all() >= 8 { 1 } else { (2..=8).rev().find(|p| inner % p == 0).unwrap_or(1) };
-    let inputs = inner / parts;
-    context.parallel.chunks(target, inputs * outer, |i, chunk| {
-        let (block, input) = (i / parts, i % parts * inputs);
-        let (rows, place) = blocks.rows_of(block, context);
+    let together = if shared && !outer.is_multiple_of(PANEL) { blocks.unit_blocks() } else { 1 };
+    let weights = Weights { blocks, context, x, padded, spread: &scratch.packed, gradient, together };
+    if together == 1 {
+        return weights.all(target, fresh);
+    }
+    scratch.partial.resize(target.len());
+    weights.all(&mut scratch.partial, true);
+    for (block, target) in target.chunks_exact_mut(inner * outer).enumerate() {
+        let from = &scratch.partial[block / together * together * inner * outer..];
+        let rows = from.chunks_exact(together * outer).zip(target.chunks_exact_mut(outer));
+        for (from, target) in rows {
+            let from = &from[block % together * outer..][..outer];
+            if fresh { target.copy_from_slice(from) } else { add_to(target, from) }
+        }
+    }
+}
+
+/// What gradients of weights are made from.
+struct Weights<'a> {
+    blocks: &'a Blocks,
+    context: &'a Context<'a>,
+    x: &'a [f32],
+    /// Row length of `spread`.
+    padded: usize,
+    /// Copy of a shared x with longer rows.
+    spread: &'a [f32],
+    gradient: &'a [f32],
+    /// Blocks taken as one.
+    together: usize,
+}
+
+impl Weights<'_> {
+    /// All blocks, each split by its rows where there are few.
+    fn all(&self, target: &mut [f32], fresh: bool) {
+        let Blocks { inner, outer, .. } = *self.blocks;
+        let count = self.blocks.all() / self.together;
+        let parts = if count >= 8 { 1 } else { (2..=8).rev().find(|p| inner % p == 0).unwrap_or(1) };
+        let inputs = inner / parts;
+        self.context.parallel.chunks(target, inputs * outer * self.together, |i, chunk| {
+            self.part(i / parts * self.together, i % parts * inputs..(i % parts + 1) * inputs, chunk, fresh);
+        });
+    }
+
+    /// Some rows of one block's gradient.
+    fn part(&self, block: usize, inputs: Range<usize>, chunk: &mut [f32], fresh: bool) {
+        let blocks = self.blocks;
+        let width = blocks.outer * self.together;
+        let (rows, place) = blocks.rows_of(block, self.context);
         if rows.is_empty() && fresh {
             chunk.fill(0.0);
         }
-        let mut panel = [0.0; DEPTH * PANEL];
+        let mut panel = [0.0; DEPTH * 2 * PANEL];
         let mut local = [0.0; DEPTH * LOCAL];
         for first in rows.clone().step_by(DEPTH) {
             let depth = DEPTH.min(rows.end - first);
             let start = if fresh && first == rows.start { Start::Zero } else { Start::Add };
-            let step = if shared { inputs } else { PANEL * 2 };
-            for skip in (0..inputs).step_by(step) {
-                let count = step.min(inputs - skip);
-                let left = if shared {
-                    Left { data: &spread[first * padded + input + skip..], row: 1, depth: padded }
+            let step = if blocks.shared { inputs.len() } else { 2 * PANEL };
+            for skip in (0..inputs.len()).step_by(step) {
+                let count = step.min(inputs.len() - skip);
+                let column = inputs.start + skip;
+                let left = if blocks.shared {
+                    Left { data: &self.spread[first * self.padded + column..], row: 1, depth: self.padded }
                 } else {
-                    let column = place * inner + input + skip;
-                    for (to, row) in local.chunks_exact_mut(LOCAL).zip(first..first + depth) {
-                        to[..count].copy_from_slice(&x[row * blocks.width_in() + column..][..count]);
-                    }
+                    self.copy_columns(first..first + depth, place * blocks.inner + column, count, &mut local);
                     Left { data: &local, row: 1, depth: LOCAL }
                 };
-                for from in (0..outer).step_by(PANEL) {
-                    let width = PANEL.min(outer - from);
-                    let data = &mut panel[..packed_len(depth, width)];
-                    let column = place * outer + from;
-                    pack(data, depth, width, |k, skip, into| {
-                        let row = (first + k) * blocks.width_out() + column + skip;
-                        into.copy_from_slice(&gradient[row..][..into.len()]);
-                    });
-                    let data = Packed::all(data, depth, width);
-                    let mut out = Out { data: &mut chunk[skip * outer + from..], stride: outer, rows: count };
-                    multiply(left, data, &mut out, Finish { start, relu: false });
+                for from in (0..width).step_by(2 * PANEL) {
+                    let taken = (width - from).min(2 * PANEL);
+                    let right = self.pack_gradient(first, depth, place * blocks.outer + from, taken, &mut panel);
+                    let data = &mut chunk[skip * width + from..];
+                    let mut out = Out { data, stride: width, rows: count };
+                    multiply(left, right, &mut out, Finish { start, relu: false });
                 }
             }
         }
-    });
+    }
+
+    fn copy_columns(&self, rows: Range<usize>, column: usize, count: usize, local: &mut [f32]) {
+        let width = self.blocks.width_in();
+        for (to, row) in local.chunks_exact_mut(LOCAL).zip(rows) {
+            to[..count].copy_from_slice(&self.x[row * width + column..][..count]);
+        }
+    }
+
+    fn pack_gradient<'p>(
+        &self,
+        first: usize,
+        depth: usize,
+        column: usize,
+        width: usize,
+        panel: &'p mut [f32],
+    ) -> Packed<'p> {
+        let stride = self.blocks.width_out();
+        let data = &mut panel[..packed_len(depth, width)];
+        pack(data, depth, width, |k, skip, into| {
+            into.copy_from_slice(&self.gradient[(first + k) * stride + column + skip..][..into.len()]);
+        });
+        Packed::all(data, depth, width)
+    }
 }
 
 /// A row length of an odd number of cache lines: rows a power of two apart would all fall into few sets of the cache.
@@ -350,37 +408,62 @@ fn spread(x: &[f32], width: usize, padded: usize, context: &Context<'_>, to: &mu
 /// Packs every unit as `[in, columns of y]`; returns the size of one.
 fn pack_forward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, scratch: &mut Scratch) -> usize {
     let (inner, outer) = (blocks.inner, blocks.outer);
-    pack_units(blocks, (inner, blocks.unit_width()), context, scratch, |unit, k, first, into| {
-        let mut done = 0;
-        while done < into.len() {
-            let (block, column) = ((first + done) / outer, (first + done) % outer);
-            let run = (outer - column).min(into.len() - done);
-            let from = ((unit * blocks.unit_blocks() + block) * inner + k) * outer + column;
-            into[done..done + run].copy_from_slice(&weight[from..from + run]);
-            done += run;
-        }
+    pack_units(blocks, (inner, blocks.unit_width()), context, scratch, |unit, skip, width, to| {
+        pack(to, inner, width, |k, first, into| {
+            let mut done = 0;
+            while done < into.len() {
+                let (block, column) = ((skip + first + done) / outer, (skip + first + done) % outer);
+                let run = (outer - column).min(into.len() - done);
+                let from = ((unit * blocks.unit_blocks() + block) * inner + k) * outer + column;
+                into[done..done + run].copy_from_slice(&weight[from..from + run]);
+                done += run;
+            }
+        });
     })
 }
 
 /// Packs every unit as `[columns of y, in]`; returns the size of one.
 fn pack_backward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, scratch: &mut Scratch) -> usize {
-    let (inner, outer) = (blocks.inner, blocks.outer);
-    pack_units(blocks, (blocks.unit_width(), inner), context, scratch, |unit, k, first, into| {
-        let block = unit * blocks.unit_blocks() + k / outer;
-        let from = &weight[(block * inner + first) * outer + k % outer..];
-        for (to, from) in into.iter_mut().zip(from.iter().step_by(outer)) {
-            *to = *from;
-        }
+    let Blocks { inner, outer, .. } = *blocks;
+    pack_units(blocks, (blocks.unit_width(), inner), context, scratch, |unit, skip, width, to| {
+        let from = &weight[unit * blocks.unit_blocks() * inner * outer..];
+        pack_transposed((from, inner, outer), (skip, width, blocks.unit_blocks()), to);
     })
 }
 
-/// Packs all units one after the other, panels in parallel.
+vectorised! {
+    /// Packs columns `skip..skip + width` of the transposed blocks, one block below the other. A row of a block is
+    /// read at once and spread over the depths.
+    fn pack_transposed<'a>(weight: (&'a [f32], usize, usize), part: (usize, usize, usize), to: &'a mut [f32]) {
+        let ((from, inner, outer), (skip, width, blocks)) = (weight, part);
+        let mut rest = to;
+        let mut first = 0;
+        while first < width {
+            let real = (width - first).min(PANEL);
+            let padded = real.next_multiple_of(PAD);
+            let (panel, after) = rest.split_at_mut(blocks * outer * padded);
+            for (block, panel) in panel.chunks_exact_mut(outer * padded).enumerate() {
+                for column in 0..padded {
+                    let row = (block * inner + skip + first + column) * outer;
+                    let row = if column < real { &from[row..row + outer] } else { &[] };
+                    for (k, to) in panel[column..].iter_mut().step_by(padded).enumerate() {
+                        *to = if column < real { row[k] } else { 0.0 };
+                    }
+                }
+            }
+            first += real;
+            rest = after;
+        }
+    }
+}
+
+/// Packs all units one after the other, panels in parallel: `part(unit, first column, columns, into)`.
 fn pack_units(
     blocks: &Blocks,
     (depth, width): (usize, usize),
     context: &Context<'_>,
     scratch: &mut Scratch,
-    row: impl Fn(usize, usize, usize, &mut [f32]) + Sync,
+    part: impl Fn(usize, usize, usize, &mut [f32]) + Sync,
 ) -> usize {
     let size = packed_len(depth, width);
     let units = blocks.unit_count();
@@ -390,8 +473,7 @@ fn pack_units(
     let (chunk, per_unit) = if apart { (depth * PANEL, width.div_ceil(PANEL)) } else { (size, 1) };
     context.parallel.chunks(&mut scratch.packed, chunk, |i, to| {
         let (unit, skip) = (i / per_unit, i % per_unit * PANEL);
-        let part = if apart { PANEL.min(width - skip) } else { width };
-        pack(to, depth, part, |k, first, into| row(unit, k, skip + first, into));
+        part(unit, skip, if apart { PANEL.min(width - skip) } else { width }, to);
     });
     size
 }
