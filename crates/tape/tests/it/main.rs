@@ -6,3 +6,4 @@ mod oracle;
 mod cases;
 mod harness;
 mod operators;
+mod optimisers;
