@@ -4,7 +4,7 @@ pub(crate) mod batch_norm;
 mod columns;
 mod elementwise;
 mod layer_norm;
-mod linear;
+pub(crate) mod linear;
 mod loss;
 mod mixture;
 mod reduce;
@@ -39,6 +39,8 @@ pub(crate) struct Context<'a> {
     pub(crate) feed: Feed<'a>,
     pub(crate) mode: Mode,
     pub(crate) values: &'a [Buffer],
+    /// Values computed before, where not empty.
+    pub(crate) fixed: &'a [Buffer],
     pub(crate) row_group: &'a [u32],
     pub(crate) parallel: Parallel,
 }
@@ -51,7 +53,10 @@ impl<'a> Context<'a> {
             Op::Input { slot } => self.feed.inputs[*slot],
             Op::Parameter { index } => self.params.at(*index),
             Op::Constant { data } => data,
-            _ => &self.values[value.index()],
+            _ => match self.fixed.get(value.index()) {
+                Some(fixed) if !fixed.is_empty() => fixed,
+                _ => &self.values[value.index()],
+            },
         }
     }
 

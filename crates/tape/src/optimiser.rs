@@ -73,7 +73,7 @@ impl DenseOptimiser {
     pub fn step(&mut self, params: &mut Params, gradients: &Gradients, learning_rate: f32) {
         self.steps += 1;
         let rule = self.config.rule(self.steps, learning_rate);
-        let parallel = Parallel(rayon::current_thread_index().is_some() && rayon::current_num_threads() > 1);
+        let parallel = Parallel::here();
         let [first, second] = &mut self.state;
         let (values, gradients) = (params.values_mut(), gradients.values());
         for run in &self.runs {

@@ -12,6 +12,11 @@ const WORTH: usize = 8 * 1024;
 pub(crate) struct Parallel(pub(crate) bool);
 
 impl Parallel {
+    /// Whether the caller runs in a pool of more than one thread.
+    pub(crate) fn here() -> Parallel {
+        Parallel(rayon::current_thread_index().is_some() && rayon::current_num_threads() > 1)
+    }
+
     /// Runs `f(i, chunk)` over chunks of `size` elements.
     pub(crate) fn chunks(self, a: &mut [f32], size: usize, f: impl Fn(usize, &mut [f32]) + Sync) {
         if self.0 && a.len() > size && a.len() > WORTH {

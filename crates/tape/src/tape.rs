@@ -172,10 +172,7 @@ impl Tape {
 impl State {
     fn forward(&mut self, graph: &Graph, params: &Params, feed: &Feed<'_>, mode: Mode) {
         self.mode = mode;
-        self.row_group.resize(feed.rows, 0);
-        for (group, range) in feed.offsets.windows(2).enumerate() {
-            self.row_group[range[0]..range[1]].fill(u32::try_from(group).expect("fewer than 2^32 groups"));
-        }
+        fill_groups(&mut self.row_group, feed);
         for (index, node) in graph.nodes().iter().enumerate() {
             if matches!(node.op, Op::Input { .. } | Op::Parameter { .. } | Op::Constant { .. }) {
                 continue;
@@ -188,6 +185,7 @@ impl State {
                 feed: *feed,
                 mode,
                 values: before,
+                fixed: &[],
                 row_group: &self.row_group,
                 parallel: self.parallel,
             };
@@ -222,6 +220,7 @@ impl State {
                 feed: *feed,
                 mode: self.mode,
                 values: &self.values,
+                fixed: &[],
                 row_group: &self.row_group,
                 parallel: self.parallel,
             };
@@ -247,7 +246,15 @@ fn sink<'a>(
     Sink { graph, values, written, params }
 }
 
-fn check_feed(graph: &Graph, params: &Params, feed: &Feed<'_>) {
+/// Writes the group of each row.
+pub(crate) fn fill_groups(row_group: &mut Vec<u32>, feed: &Feed<'_>) {
+    row_group.resize(feed.rows, 0);
+    for (group, range) in feed.offsets.windows(2).enumerate() {
+        row_group[range[0]..range[1]].fill(u32::try_from(group).expect("fewer than 2^32 groups"));
+    }
+}
+
+pub(crate) fn check_feed(graph: &Graph, params: &Params, feed: &Feed<'_>) {
     assert_eq!(params.specs().len(), graph.params().len(), "parameters of another graph");
     let offsets = feed.offsets;
     assert!(

@@ -9,7 +9,7 @@ use super::{Context, Output, Scratch, Sink};
 use crate::buffer::{Buffer, LANE};
 use crate::graph::{Activation, LinearOp, Node, Routing, Source};
 use crate::kernel::math::{apply, slope};
-use crate::kernel::product::{Finish, Left, Out, PAD, PANEL, Packed, Start, multiply, pack, packed_len};
+use crate::kernel::product::{self, Finish, Left, Out, PAD, PANEL, Packed, Start, multiply, packed_len};
 use crate::kernel::{add_to, vectorised};
 use crate::parallel::ROW_BLOCK;
 use crate::value::Rows;
@@ -129,11 +129,21 @@ impl Blocks {
 }
 
 pub(super) fn forward(op: &LinearOp, node: &Node, context: &Context<'_>, out: &mut [f32], scratch: &mut Scratch) {
+    pack(op, node, context, &mut scratch.packed);
+    run(op, node, context, out, &scratch.packed);
+}
+
+/// Packs the weight for [`run`].
+pub(crate) fn pack(op: &LinearOp, node: &Node, context: &Context<'_>, packed: &mut Buffer) {
+    pack_forward(&Blocks::new(op, node, context), context.view(op.weight), context, packed);
+}
+
+/// The forward pass over a packed weight.
+pub(crate) fn run(op: &LinearOp, node: &Node, context: &Context<'_>, out: &mut [f32], packed: &[f32]) {
     let blocks = Blocks::new(op, node, context);
-    let (x, weight) = (context.view(node.inputs[0]), context.view(op.weight));
+    let x = context.view(node.inputs[0]);
     let bias = op.bias.map(|bias| context.view(bias));
-    let size = pack_forward(&blocks, weight, context, scratch);
-    let packed = &scratch.packed;
+    let size = packed_len(blocks.inner, blocks.unit_width());
     let (width_in, width_out, unit_width) = (blocks.width_in(), blocks.width_out(), blocks.unit_width());
     context.parallel.chunks(out, ROW_BLOCK * width_out, |i, chunk| {
         let first = i * ROW_BLOCK;
@@ -200,8 +210,11 @@ fn input_gradient(
     let sums = if op.bias.is_some() { blocks.all() * blocks.outer } else { 1 };
     scratch.partial.resize(chunks * sums);
     let target = sink.target(node.inputs[0]);
-    let size = if target.is_some() { pack_backward(blocks, context.view(op.weight), context, scratch) } else { 0 };
     let Scratch { packed, partial, .. } = scratch;
+    let size = packed_len(blocks.unit_width(), blocks.inner);
+    if target.is_some() {
+        pack_backward(blocks, context.view(op.weight), context, packed);
+    }
     let back = Back { op, blocks, context, value, packed, size };
     let Some((target, fresh)) = target else {
         context.parallel.chunks2((gradient, chunk_out), (partial, sums), |i, gradient, sums| {
@@ -383,7 +396,7 @@ impl Weights<'_> {
     ) -> Packed<'p> {
         let stride = self.blocks.width_out();
         let data = &mut panel[..packed_len(depth, width)];
-        pack(data, depth, width, |k, skip, into| {
+        product::pack(data, depth, width, |k, skip, into| {
             into.copy_from_slice(&self.gradient[(first + k) * stride + column + skip..][..into.len()]);
         });
         Packed::all(data, depth, width)
@@ -405,11 +418,11 @@ fn spread(x: &[f32], width: usize, padded: usize, context: &Context<'_>, to: &mu
     });
 }
 
-/// Packs every unit as `[in, columns of y]`; returns the size of one.
-fn pack_forward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, scratch: &mut Scratch) -> usize {
+/// Packs every unit as `[in, columns of y]`.
+fn pack_forward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, packed: &mut Buffer) {
     let (inner, outer) = (blocks.inner, blocks.outer);
-    pack_units(blocks, (inner, blocks.unit_width()), context, scratch, |unit, skip, width, to| {
-        pack(to, inner, width, |k, first, into| {
+    pack_units(blocks, (inner, blocks.unit_width()), context, packed, |unit, skip, width, to| {
+        product::pack(to, inner, width, |k, first, into| {
             let mut done = 0;
             while done < into.len() {
                 let (block, column) = ((skip + first + done) / outer, (skip + first + done) % outer);
@@ -422,10 +435,10 @@ fn pack_forward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, scratch:
     })
 }
 
-/// Packs every unit as `[columns of y, in]`; returns the size of one.
-fn pack_backward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, scratch: &mut Scratch) -> usize {
+/// Packs every unit as `[columns of y, in]`.
+fn pack_backward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, packed: &mut Buffer) {
     let Blocks { inner, outer, .. } = *blocks;
-    pack_units(blocks, (blocks.unit_width(), inner), context, scratch, |unit, skip, width, to| {
+    pack_units(blocks, (blocks.unit_width(), inner), context, packed, |unit, skip, width, to| {
         let from = &weight[unit * blocks.unit_blocks() * inner * outer..];
         pack_transposed((from, inner, outer), (skip, width, blocks.unit_blocks()), to);
     })
@@ -462,20 +475,19 @@ fn pack_units(
     blocks: &Blocks,
     (depth, width): (usize, usize),
     context: &Context<'_>,
-    scratch: &mut Scratch,
+    packed: &mut Buffer,
     part: impl Fn(usize, usize, usize, &mut [f32]) + Sync,
-) -> usize {
+) {
     let size = packed_len(depth, width);
     let units = blocks.unit_count();
-    scratch.packed.resize(units * size);
+    packed.resize(units * size);
     // Panels of equal size can be packed apart; else a unit is packed as a whole, unless it is the only one.
     let apart = units == 1 || width.is_multiple_of(PANEL);
     let (chunk, per_unit) = if apart { (depth * PANEL, width.div_ceil(PANEL)) } else { (size, 1) };
-    context.parallel.chunks(&mut scratch.packed, chunk, |i, to| {
+    context.parallel.chunks(packed, chunk, |i, to| {
         let (unit, skip) = (i / per_unit, i % per_unit * PANEL);
         part(unit, skip, if apart { PANEL.min(width - skip) } else { width }, to);
     });
-    size
 }
 
 vectorised! {

@@ -4,6 +4,7 @@
 mod oracle;
 
 mod cases;
+mod evaluator;
 mod harness;
 mod operators;
 mod optimisers;
