@@ -1,6 +1,5 @@
 //! Encoded rows as plain vectors: what the model reads. No Arrow beyond this point.
 
-
 /// Encoded rows, in input order or grouped by scenario.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
@@ -111,7 +110,11 @@ impl Batch {
     pub fn bytes(&self) -> usize {
         let features: usize = self.features.iter().map(Column::bytes).sum();
         let labels = self.labels.len() * 5;
-        features + labels + self.scenario.len() * 2 + (self.weight.len() + self.position.len()) * 4 + (self.user.len() + self.request.len()) * 8
+        features
+            + labels
+            + self.scenario.len() * 2
+            + (self.weight.len() + self.position.len()) * 4
+            + (self.user.len() + self.request.len()) * 8
     }
 }
 
@@ -119,7 +122,9 @@ impl Column {
     fn take(&self, indices: &[u32], rows: usize) -> Column {
         match self {
             Column::Ids(ids) => Column::Ids(gather(ids, indices, 1)),
-            Column::Dense(values) => Column::Dense(gather(values, indices, values.len().checked_div(rows).unwrap_or(0))),
+            Column::Dense(values) => {
+                Column::Dense(gather(values, indices, values.len().checked_div(rows).unwrap_or(0)))
+            }
             Column::Bag { offsets, ids, weights } => {
                 let range = |index: &u32| offsets[*index as usize] as usize..offsets[*index as usize + 1] as usize;
                 let mut taken = Vec::with_capacity(indices.len() + 1);
@@ -145,7 +150,10 @@ impl Column {
         match (self, other) {
             (Column::Ids(mine), Column::Ids(theirs)) => mine.extend_from_slice(theirs),
             (Column::Dense(mine), Column::Dense(theirs)) => mine.extend_from_slice(theirs),
-            (Column::Bag { offsets, ids, weights }, Column::Bag { offsets: more, ids: more_ids, weights: more_weights }) => {
+            (
+                Column::Bag { offsets, ids, weights },
+                Column::Bag { offsets: more, ids: more_ids, weights: more_weights },
+            ) => {
                 let base = ids.len() as u32;
                 offsets.extend(more.iter().skip(1).map(|offset| base + offset));
                 ids.extend_from_slice(more_ids);

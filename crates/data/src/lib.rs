@@ -5,7 +5,7 @@ mod schema;
 
 pub use batch::{Batch, Column};
 pub use schema::{
-    CategoricalConfig, DataConfig, Encoding, FeatureConfig, Keep, Layout, Missing, MultiConfig, NumericConfig, Paths, Pooling, ScenarioConfig,
-    SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform, UnknownConfig, UnknownScenario, VectorConfig, VectorMissing,
-    WeightedConfig,
+    CategoricalConfig, DataConfig, Encoding, FeatureConfig, Keep, Layout, Missing, MultiConfig, NumericConfig, Paths,
+    Pooling, ScenarioConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform, UnknownConfig,
+    UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
 };

@@ -11,9 +11,5 @@ fn main() {
 #[divan::bench(args = [1, 2])]
 fn step_hinet_b1024_s6_t2(bencher: Bencher<'_, '_>, threads: usize) {
     let mut step = reference::Step::new(1024, threads);
-    let bencher = bencher.counter(divan::counter::ItemsCount::new(1024_usize));
-    match step.tape.pool() {
-        Some(pool) => pool.install(|| bencher.bench_local(|| step.run())),
-        None => bencher.bench_local(|| step.run()),
-    }
+    bencher.counter(divan::counter::ItemsCount::new(1024_usize)).bench_local(|| step.run());
 }

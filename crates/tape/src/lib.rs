@@ -89,9 +89,7 @@ mod tape;
 mod value;
 
 pub use evaluator::{Evaluator, Workspace};
-pub use graph::{
-    Activation, BatchNormOp, Binary, Graph, LinearOp, Node, Op, Reduction, Routing, Source, Statistics,
-};
+pub use graph::{Activation, BatchNormOp, Binary, Graph, LinearOp, Node, Op, Reduction, Routing, Source, Statistics};
 pub use optimiser::{
     AdamRowStep, DenseOptimiser, DenseOptimiserConfig, OptimiserError, OptimiserKind, RowStep, Schedule, ScheduleKind,
     ScheduleState, adagrad_row, adam_row, clip_global_norm, row_wise_adagrad_row, sgd_row,

@@ -123,12 +123,7 @@ fn part_of<'a>(state: &'a mut Buffer, run: &Range<usize>) -> &'a mut [f32] {
 }
 
 /// Splits one run of the arena into pieces for the threads.
-fn apply(
-    parallel: Parallel,
-    rule: &Rule,
-    (values, gradients): (&mut [f32], &[f32]),
-    (a, b): (&mut [f32], &mut [f32]),
-) {
+fn apply(parallel: Parallel, rule: &Rule, (values, gradients): (&mut [f32], &[f32]), (a, b): (&mut [f32], &mut [f32])) {
     let part = |i: usize, len: usize| &gradients[i * PIECE..][..len];
     match (a.is_empty(), b.is_empty()) {
         (true, _) => parallel.chunks(values, PIECE, |i, values| {

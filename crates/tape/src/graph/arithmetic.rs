@@ -69,11 +69,7 @@ impl Graph {
     /// Columns `start..start + width` of x.
     pub fn slice(&mut self, x: Value, start: usize, width: usize) -> Value {
         let shape = self.shape(x);
-        assert!(
-            width > 0 && start + width <= shape.width,
-            "slice: columns {start}..{} of {shape}",
-            start + width
-        );
+        assert!(width > 0 && start + width <= shape.width, "slice: columns {start}..{} of {shape}", start + width);
         self.push(Op::Slice { start }, vec![x], shape.rows, width)
     }
 

@@ -50,7 +50,9 @@ pub(crate) fn sigmoid(x: f32) -> f32 {
 pub(crate) fn tanh(x: f32) -> f32 {
     let square = x * x;
     // Near 0 the difference below loses its digits.
-    let small = x * (1.0 + square * (-0.333_333_34 + square * (0.133_333_34 + square * (-0.053_968_254 + square * 0.021_869_49))));
+    let small = x
+        * (1.0
+            + square * (-0.333_333_34 + square * (0.133_333_34 + square * (-0.053_968_254 + square * 0.021_869_49))));
     let e = exp(-2.0 * x.abs());
     let large = ((1.0 - e) / (1.0 + e)).copysign(x);
     if square < 0.0625 { small } else { large }
@@ -76,7 +78,13 @@ pub(crate) fn apply(activation: Activation, x: f32) -> f32 {
     match activation {
         Activation::Identity => x,
         Activation::Relu => x.max(0.0),
-        Activation::LeakyRelu(slope) => if x > 0.0 { x } else { slope * x },
+        Activation::LeakyRelu(slope) => {
+            if x > 0.0 {
+                x
+            } else {
+                slope * x
+            }
+        }
         Activation::Sigmoid => sigmoid(x),
         Activation::Tanh => tanh(x),
         Activation::Gelu => 0.5 * x * (1.0 + tanh(GELU_ROOT * (x + GELU_CUBE * x * x * x))),
@@ -102,8 +110,20 @@ pub(crate) fn slope_from_result(activation: Activation) -> bool {
 pub(crate) fn slope(activation: Activation, x: f32, y: f32) -> f32 {
     match activation {
         Activation::Identity => 1.0,
-        Activation::Relu => if y > 0.0 { 1.0 } else { 0.0 },
-        Activation::LeakyRelu(slope) => if x > 0.0 { 1.0 } else { slope },
+        Activation::Relu => {
+            if y > 0.0 {
+                1.0
+            } else {
+                0.0
+            }
+        }
+        Activation::LeakyRelu(slope) => {
+            if x > 0.0 {
+                1.0
+            } else {
+                slope
+            }
+        }
         Activation::Sigmoid => y * (1.0 - y),
         Activation::Tanh => 1.0 - y * y,
         Activation::Gelu => {
@@ -116,7 +136,13 @@ pub(crate) fn slope(activation: Activation, x: f32, y: f32) -> f32 {
         }
         Activation::LogSigmoid => sigmoid(-x),
         // -exp(x) / (1 - exp(x)); x above 0 counts as 0 and so has no slope.
-        Activation::Log1mExp => if x > 0.0 { 0.0 } else { 1.0 / -(-x).exp_m1() },
+        Activation::Log1mExp => {
+            if x > 0.0 {
+                0.0
+            } else {
+                1.0 / -(-x).exp_m1()
+            }
+        }
         Activation::Exp => y,
         Activation::Log => 1.0 / x,
     }

@@ -36,12 +36,7 @@ pub(super) fn affine((scale, offset): (f32, f32), node: &Node, context: &Context
     }
 }
 
-pub(super) fn affine_back(
-    scale: f32,
-    (node, _): (&Node, &Context<'_>),
-    output: Output<'_>,
-    sink: &mut Sink<'_>,
-) {
+pub(super) fn affine_back(scale: f32, (node, _): (&Node, &Context<'_>), output: Output<'_>, sink: &mut Sink<'_>) {
     if let Some(target) = sink.added(node.inputs[0]) {
         axpy(target, scale, output.gradient);
     }
@@ -80,12 +75,7 @@ pub(super) fn binary(op: Binary, node: &Node, context: &Context<'_>, out: &mut [
     context.parallel.chunks(out, rows * width, |i, out| combine(op, (a, b), (i * rows, width), out));
 }
 
-pub(super) fn binary_back(
-    op: Binary,
-    (node, context): (&Node, &Context<'_>),
-    output: Output<'_>,
-    sink: &mut Sink<'_>,
-) {
+pub(super) fn binary_back(op: Binary, (node, context): (&Node, &Context<'_>), output: Output<'_>, sink: &mut Sink<'_>) {
     let sides = (Side::new(node.inputs[0], node, context), Side::new(node.inputs[1], node, context));
     let width = node.shape.width;
     let gradient: &[f32] = output.gradient;

@@ -271,11 +271,8 @@ impl Back<'_> {
     /// `dx (+)= dz of one block * its weight transposed`.
     fn product(&self, block: usize, place: usize, gradient: &[f32], (dx, fresh): (&mut [f32], bool)) {
         let Blocks { inner, outer, shared, .. } = *self.blocks;
-        let (unit, first, column) = if shared {
-            (block / self.blocks.taken(), place * outer, 0)
-        } else {
-            (block, 0, place * inner)
-        };
+        let (unit, first, column) =
+            if shared { (block / self.blocks.taken(), place * outer, 0) } else { (block, 0, place * inner) };
         let left = Left { data: gradient, row: self.blocks.width_out(), depth: 1 };
         let data = &self.packed[unit * self.size..][..self.size];
         let right = Packed { data, packed: self.blocks.unit_width(), first, depth: outer, width: inner };

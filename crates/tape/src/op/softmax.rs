@@ -26,12 +26,7 @@ pub(super) fn forward((size, mask): (usize, Option<&[bool]>), node: &Node, conte
     });
 }
 
-pub(super) fn backward(
-    size: usize,
-    (node, context): (&Node, &Context<'_>),
-    output: Output<'_>,
-    sink: &mut Sink<'_>,
-) {
+pub(super) fn backward(size: usize, (node, context): (&Node, &Context<'_>), output: Output<'_>, sink: &mut Sink<'_>) {
     let Output { value, gradient } = output;
     let Some((target, fresh)) = sink.target(node.inputs[0]) else { return };
     let chunk = ROWS * node.shape.width;

@@ -313,9 +313,7 @@ impl DenseOptimiserConfig {
                     keep: if decoupled { 1.0 - learning_rate * decay } else { 1.0 },
                 }
             }
-            OptimiserKind::Adagrad => {
-                Rule::Adagrad { learning_rate, decay, epsilon: self.epsilon.unwrap_or(1e-10) }
-            }
+            OptimiserKind::Adagrad => Rule::Adagrad { learning_rate, decay, epsilon: self.epsilon.unwrap_or(1e-10) },
             OptimiserKind::Rmsprop => Rule::Rmsprop {
                 learning_rate,
                 decay,

@@ -130,10 +130,12 @@ mod tests {
     #[test]
     fn a_plateau_falls_when_its_patience_ends_and_starts_to_count_again() {
         let mut plateau = schedule(|c| (c.schedule, c.schedule_patience) = (ScheduleKind::Plateau, Some(1)));
-        let rates: Vec<f32> = [0.5, 0.6, 0.6, 0.55, 0.61, 0.6, f64::NAN, 0.6].map(|metric| {
-            plateau.report(metric);
-            plateau.rate(3)
-        }).to_vec();
+        let rates: Vec<f32> = [0.5, 0.6, 0.6, 0.55, 0.61, 0.6, f64::NAN, 0.6]
+            .map(|metric| {
+                plateau.report(metric);
+                plateau.rate(3)
+            })
+            .to_vec();
         assert_eq!(rates, [1.0, 1.0, 1.0, 0.5, 0.5, 0.5, 0.25, 0.25]);
         let mut other = schedule(|c| c.schedule = ScheduleKind::Plateau);
         other.load_state(plateau.state());

@@ -5,12 +5,39 @@ use crate::kernel::vectorised;
 /// One step's rule with its numbers.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Rule {
-    Sgd { learning_rate: f32, decay: f32, momentum: f32 },
+    Sgd {
+        learning_rate: f32,
+        decay: f32,
+        momentum: f32,
+    },
     /// `rate` is the learning rate over the first bias correction, `root` 1 over the root of the second.
-    Adam { rate: f32, root: f32, beta1: f32, beta2: f32, epsilon: f32, decay: f32, keep: f32 },
-    Adagrad { learning_rate: f32, decay: f32, epsilon: f32 },
-    Rmsprop { learning_rate: f32, decay: f32, momentum: f32, rho: f32, epsilon: f32 },
-    Ftrl { learning_rate: f32, beta: f32, l1: f32, l2: f32 },
+    Adam {
+        rate: f32,
+        root: f32,
+        beta1: f32,
+        beta2: f32,
+        epsilon: f32,
+        decay: f32,
+        keep: f32,
+    },
+    Adagrad {
+        learning_rate: f32,
+        decay: f32,
+        epsilon: f32,
+    },
+    Rmsprop {
+        learning_rate: f32,
+        decay: f32,
+        momentum: f32,
+        rho: f32,
+        epsilon: f32,
+    },
+    Ftrl {
+        learning_rate: f32,
+        beta: f32,
+        l1: f32,
+        l2: f32,
+    },
 }
 
 vectorised! {

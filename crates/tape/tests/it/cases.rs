@@ -24,7 +24,10 @@ fn still(g: &mut Graph, name: &str, dims: &[usize], init: Init) -> Value {
 }
 
 pub(crate) fn all() -> Vec<Case> {
-    [linears(), activations(), gates(), columns_and_rows(), arithmetic(), norms(), losses()].into_iter().flatten().collect()
+    [linears(), activations(), gates(), columns_and_rows(), arithmetic(), norms(), losses()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn linear(
@@ -241,9 +244,14 @@ fn arithmetic() -> Vec<Case> {
     let operators: [(&str, Apply); 4] =
         [("add", Graph::add), ("sub", Graph::sub), ("mul", Graph::mul), ("div", Graph::div)];
     for (name, apply) in operators {
-        for (kind, rows, width) in
-            [("same", None, 4), ("column", None, 1), ("one row", Some(1), 4), ("one", Some(1), 1), ("group", Some(GROUPS), 4), ("group column", Some(GROUPS), 1)]
-        {
+        for (kind, rows, width) in [
+            ("same", None, 4),
+            ("column", None, 1),
+            ("one row", Some(1), 4),
+            ("one", Some(1), 1),
+            ("group", Some(GROUPS), 4),
+            ("group column", Some(GROUPS), 1),
+        ] {
             for left in [true, false] {
                 cases.push(case(&format!("{name} with {kind}, on the left: {left}"), |g| {
                     let x = g.input("positive x", 4, true);
@@ -278,15 +286,21 @@ fn norms() -> Vec<Case> {
     for per_group in [false, true] {
         for statistics in [Statistics::Frozen, Statistics::Moving { momentum: 0.1 }] {
             for gain_rows in [0, 1, GROUPS] {
-                cases.push(case(&format!("batch norm, {statistics:?}, per group {per_group}, gain of {gain_rows}"), |g| {
-                    let x = g.input("x", 4, true);
-                    let rows = if per_group { GROUPS } else { 1 };
-                    let mean = still(g, "mean", &[rows, 4], Init::Normal { std: 0.5 });
-                    let variance = still(g, "variance", &[rows, 4], Init::Constant(0.7));
-                    let mut side = |name| (gain_rows > 0).then(|| param(g, name, &[gain_rows, 4]));
-                    let (gain, bias) = (side("gain"), side("bias"));
-                    g.batch_norm(x, BatchNormOp { gain, bias, mean, variance, statistics, per_group, epsilon: 1e-3 })
-                }));
+                cases.push(case(
+                    &format!("batch norm, {statistics:?}, per group {per_group}, gain of {gain_rows}"),
+                    |g| {
+                        let x = g.input("x", 4, true);
+                        let rows = if per_group { GROUPS } else { 1 };
+                        let mean = still(g, "mean", &[rows, 4], Init::Normal { std: 0.5 });
+                        let variance = still(g, "variance", &[rows, 4], Init::Constant(0.7));
+                        let mut side = |name| (gain_rows > 0).then(|| param(g, name, &[gain_rows, 4]));
+                        let (gain, bias) = (side("gain"), side("bias"));
+                        g.batch_norm(
+                            x,
+                            BatchNormOp { gain, bias, mean, variance, statistics, per_group, epsilon: 1e-3 },
+                        )
+                    },
+                ));
             }
         }
     }

@@ -58,7 +58,13 @@ fn number(name: &str, at: u64) -> f32 {
         _ if name.starts_with("positive") => 0.5 + uniform,
         _ if name.starts_with("negative") => -0.5 - uniform,
         _ if name.starts_with("target") => f32::from(uniform < 0.5),
-        _ if name.starts_with("weight") => if uniform < 0.25 { 0.0 } else { uniform },
+        _ if name.starts_with("weight") => {
+            if uniform < 0.25 {
+                0.0
+            } else {
+                uniform
+            }
+        }
         _ => 2.0 * uniform - 1.0,
     }
 }
@@ -135,9 +141,8 @@ pub(crate) fn check(case: &Case, rows: &[usize], mode: Mode) {
             close(&got.params[index], &expected, 1e-4, &format!("{place}: gradient of `{}`", spec.name));
         }
         for (slot, gradient) in &got.inputs {
-            let expected: Vec<f64> = (0..gradient.len())
-                .map(|at| difference(&mut inputs, &total, |i| &mut i.dense[*slot][at]))
-                .collect();
+            let expected: Vec<f64> =
+                (0..gradient.len()).map(|at| difference(&mut inputs, &total, |i| &mut i.dense[*slot][at])).collect();
             close(gradient, &expected, 1e-4, &format!("{place}: gradient of input {slot}"));
         }
     });
@@ -168,7 +173,10 @@ fn dropped(graph: &Graph, params: &Params, feed: &Feed<'_>, mode: Mode) -> Vec<V
         let slot = graph.inputs().iter().position(|input| *input == node.inputs[0]);
         let x = slot.map_or(tape.value(node.inputs[0]), |slot| feed.inputs[slot]);
         let y = tape.value(value);
-        x.iter().zip(y).map(|(x, y)| if *x == 0.0 { 0.0 } else { (f64::from(*y) / f64::from(*x) * 1e6).round() / 1e6 }).collect()
+        x.iter()
+            .zip(y)
+            .map(|(x, y)| if *x == 0.0 { 0.0 } else { (f64::from(*y) / f64::from(*x) * 1e6).round() / 1e6 })
+            .collect()
     });
     factors.collect()
 }

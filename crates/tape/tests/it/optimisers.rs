@@ -51,14 +51,17 @@ fn check(config: &DenseOptimiserConfig, start: impl Fn(f64) -> [f64; 2], rule: R
     assert_eq!(got.get("still"), before.get("still"), "{config:?}");
     for name in ["first", "second"] {
         let range = before.range(name).unwrap();
-        let expected: Vec<f64> = range.clone().map(|at| {
-            let mut p = f64::from(before.values()[at]);
-            let mut state = start(p);
-            for step in 1..=STEPS {
-                p = rule(p, &mut state, f64::from(gradients(&before, step).values()[at]), step as i32);
-            }
-            p
-        }).collect();
+        let expected: Vec<f64> = range
+            .clone()
+            .map(|at| {
+                let mut p = f64::from(before.values()[at]);
+                let mut state = start(p);
+                for step in 1..=STEPS {
+                    p = rule(p, &mut state, f64::from(gradients(&before, step).values()[at]), step as i32);
+                }
+                p
+            })
+            .collect();
         close(&got.values()[range], &expected, 2e-5, &format!("{config:?}"));
     }
 }
@@ -223,9 +226,9 @@ fn row_rules_match_their_textbook_loops() {
         adagrad_row(&step, &mut adagrad, &mut squares, &g);
         row_wise_adagrad_row(&step, &mut rows, &mut total, &g);
         adam_row(&AdamRowStep::new(step, 0.9, 0.99, t), &mut adam, (&mut mean, &mut square), &g);
-        let pulled = expected.each_ref().map(|p| -> Vec<f64> {
-            p.iter().zip(&g).map(|(p, g)| f64::from(*g) + 0.1 * p).collect()
-        });
+        let pulled = expected
+            .each_ref()
+            .map(|p| -> Vec<f64> { p.iter().zip(&g).map(|(p, g)| f64::from(*g) + 0.1 * p).collect() });
         state[1][0] += pulled[2].iter().map(|g| g * g).sum::<f64>() / 19.0;
         for at in 0..19 {
             expected[0][at] -= 0.05 * pulled[0][at];

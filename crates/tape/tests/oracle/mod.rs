@@ -78,9 +78,7 @@ fn compute(inputs: &Inputs<'_>, index: usize, node: &Node, values: &Values) -> V
         Op::Constant { data } => to_f64(data),
         Op::Linear(op) => linear::linear(op, inputs, node, values),
         Op::Activate(activation) => of(0).iter().map(|&x| activate(*activation, x)).collect(),
-        Op::Affine { scale, offset } => {
-            of(0).iter().map(|x| f64::from(*scale) * x + f64::from(*offset)).collect()
-        }
+        Op::Affine { scale, offset } => of(0).iter().map(|x| f64::from(*scale) * x + f64::from(*offset)).collect(),
         Op::Binary(op) => each(&|r, c| {
             let [a, b] = [0, 1].map(|i| {
                 let (value, own) = (node.inputs[i], width_of(node.inputs[i]));
@@ -140,19 +138,23 @@ fn compute(inputs: &Inputs<'_>, index: usize, node: &Node, values: &Values) -> V
         }
         Op::LayerNorm { gain, bias, size } => norm::layer_norm((*gain, *bias, *size), inputs, node, values),
         Op::BatchNorm(op) => norm::batch_norm(op, inputs, node, values),
-        Op::BceWithLogits => vec![(0..of(0).len())
-            .map(|i| {
-                let (x, y, w) = (of(0)[i], of(1)[i], of(2)[i]);
-                if w == 0.0 { 0.0 } else { w * (x.max(0.0) - x * y + (-x.abs()).exp().ln_1p()) }
-            })
-            .sum()],
-        Op::Nll => vec![(0..of(0).len())
-            .map(|i| {
-                let (p, q, y, w) = (of(0)[i], of(1)[i], of(2)[i], of(3)[i]);
-                let term = |factor: f64, x: f64| if factor == 0.0 { 0.0 } else { factor * x };
-                -(term(w * y, p) + term(w * (1.0 - y), q))
-            })
-            .sum()],
+        Op::BceWithLogits => vec![
+            (0..of(0).len())
+                .map(|i| {
+                    let (x, y, w) = (of(0)[i], of(1)[i], of(2)[i]);
+                    if w == 0.0 { 0.0 } else { w * (x.max(0.0) - x * y + (-x.abs()).exp().ln_1p()) }
+                })
+                .sum(),
+        ],
+        Op::Nll => vec![
+            (0..of(0).len())
+                .map(|i| {
+                    let (p, q, y, w) = (of(0)[i], of(1)[i], of(2)[i], of(3)[i]);
+                    let term = |factor: f64, x: f64| if factor == 0.0 { 0.0 } else { factor * x };
+                    -(term(w * y, p) + term(w * (1.0 - y), q))
+                })
+                .sum(),
+        ],
     }
 }
 
@@ -161,7 +163,13 @@ pub(crate) fn activate(activation: Activation, x: f64) -> f64 {
     match activation {
         Activation::Identity => x,
         Activation::Relu => x.max(0.0),
-        Activation::LeakyRelu(slope) => if x > 0.0 { x } else { f64::from(slope) * x },
+        Activation::LeakyRelu(slope) => {
+            if x > 0.0 {
+                x
+            } else {
+                f64::from(slope) * x
+            }
+        }
         Activation::Sigmoid => sigmoid(x),
         Activation::Tanh => x.tanh(),
         Activation::Gelu => {

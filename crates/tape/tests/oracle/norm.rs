@@ -41,9 +41,7 @@ pub(crate) fn batch_norm(op: &BatchNormOp, inputs: &Inputs<'_>, node: &Node, val
     let group = |row: usize| if op.per_group { group_of(inputs, Rows::Batch, row) } else { 0 };
     let moving = matches!((op.statistics, inputs.mode), (Statistics::Moving { .. }, Mode::Train { .. }));
     let side = |value: Option<Value>, row: usize, column: usize, otherwise: f64| {
-        value.map_or(otherwise, |value| {
-            values[value.index()][beside(inputs, value, Rows::Batch, row) * width + column]
-        })
+        value.map_or(otherwise, |value| values[value.index()][beside(inputs, value, Rows::Batch, row) * width + column])
     };
     let mut out = Vec::new();
     for (at, _) in x.iter().enumerate() {
