@@ -1,0 +1,46 @@
+# Needs cargo and nothing else. CONTRIBUTING.md says what each target is for.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+SKIPPED := $(CURDIR)/target/skipped.txt
+PYTHON ?= python3
+
+.PHONY: check format lint docs test bench bench-peers long-files verify-long
+
+# What CI runs, cheapest first.
+check: format long-files lint docs test
+
+format:
+	cargo fmt --all --check
+
+lint:
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+docs:
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Rust alone is enough. Tests that want more (Python, a browser, shared data) skip themselves and are listed before the
+# doctests run; HINET_TEST_REQUIRE=shared,python,browser makes them fail instead.
+test:
+	@mkdir -p target && : > $(SKIPPED)
+	HINET_SKIPPED=$(SKIPPED) INSTA_UPDATE=no cargo test --workspace --lib --bins --tests --examples --locked --no-fail-fast
+	@echo
+	@sort -u $(SKIPPED)
+	@echo "skipped for want of Python, a browser or shared data: $$(sort -u $(SKIPPED) | wc -l)"
+	HINET_SKIPPED=$(SKIPPED) cargo test --workspace --doc --locked
+
+# Longer files than the style asks for, tests at their end not counted: a reason to look again, never a failure.
+long-files:
+	@find crates -path '*/src/*' -name '*.rs' -exec awk '/^#\[cfg\(test\)\]/ { exit } { lines++ } \
+	    END { if (lines > 400) print "longer than 400 lines: " FILENAME " (" lines ")" }' {} \;
+
+bench:
+	cargo bench --workspace --locked
+
+# Beside PyTorch, in the same run; needs pip's torch and numpy.
+bench-peers:
+	$(PYTHON) benches/peers/run.py
+
+# What takes long, by hand; results go into docs/results.md and docs/performance.md.
+verify-long:
+	cargo build --release --locked -p hinet
+	benches/verify_long.sh target/release/hinet
