@@ -1,1 +1,16 @@
-//! placeholder
+//! Models of `hinet`: layers in two slots, embeddings, loss, artefact and inference plan.
+
+mod config;
+mod error;
+mod loss;
+mod network;
+mod scenario;
+mod task;
+pub mod zoo;
+
+pub use config::{InputNorm, ModelConfig};
+pub use error::ModelError;
+pub use loss::{CellLosses, LossInputs, row_weights};
+pub use network::{Form, Network, Objective, Output};
+pub use scenario::{ConcatOrder, HinetConfig, IdentityConfig, ScenarioLayerConfig};
+pub use task::{CgcConfig, CgcGate, ProductConfig, TaskLayerConfig, TaskScope, TowerConfig};

@@ -1,0 +1,141 @@
+//! The loss: how much each row and task counts.
+//!
+//! The paper gives every scenario the same say, whatever its size: `L = sum_i lambda_i sum_j sum_n CE`, `lambda_i`
+//! about `1 / |D_i|`. Batch by batch that is `1 / B * sum_n w_n sum_j c_j CE_j(n)` with the weights of [`row_weights`]
+//! at power 1; power 0 makes every row count the same.
+
+use hinet_data::{Batch, Layout};
+use hinet_tape::Tape;
+
+use crate::network::{Form, Network, Output};
+
+/// Weight of a row of each scenario: `(N / (S N_s))^power`, `N` rows of train in all, `N_s` in the scenario, `S`
+/// scenarios. With any power, rows weigh the more the fewer there are of their scenario; with power 1 they weigh 1 on
+/// average.
+#[must_use]
+pub fn row_weights(layout: &Layout, power: f64) -> Vec<f64> {
+    let even = layout.train_rows() as f64 / layout.scenarios.len() as f64;
+    layout.scenario_rows.iter().map(|&rows| (even / rows.max(1) as f64).powf(power)).collect()
+}
+
+/// Fills the targets and weights of a network's [`Objective`](crate::Objective) from batches.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LossInputs {
+    /// Scenario weight times task weight, `[scenarios][tasks]`.
+    cells: Vec<Vec<f64>>,
+    every: bool,
+}
+
+impl LossInputs {
+    /// For networks of a form over data of a layout; `scenario_weight_power` goes to [`row_weights`].
+    #[must_use]
+    pub fn new(layout: &Layout, scenario_weight_power: f64, form: Form) -> LossInputs {
+        let weights = row_weights(layout, scenario_weight_power).into_iter();
+        let cells = weights.map(|weight| layout.tasks.iter().map(|task| weight * task.weight).collect());
+        LossInputs { cells: cells.collect(), every: form == Form::Every }
+    }
+
+    /// Columns of targets and weights.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        let tasks = self.cells.first().map_or(0, Vec::len);
+        if self.every { self.cells.len() * tasks } else { tasks }
+    }
+
+    /// Targets and weights of a batch, `[rows, columns]` each. A weight is scenario weight times task weight times row
+    /// weight over rows of the batch; 0 where the label was not observed.
+    ///
+    /// In [`Form::Every`] the heads of other scenarios have the target 0 and the weight of the row's own: as in the
+    /// authors' code, a row counts as a negative of every other scenario. Rows of an unknown scenario weigh 0.
+    pub fn fill(&self, batch: &Batch, targets: &mut Vec<f32>, weights: &mut Vec<f32>) {
+        let (tasks, columns) = (self.cells.first().map_or(0, Vec::len), self.columns());
+        for values in [&mut *targets, &mut *weights] {
+            values.clear();
+            values.resize(batch.rows * columns, 0.0);
+        }
+        for row in 0..batch.rows {
+            let scenario = usize::from(batch.scenario[row]);
+            let Some(cells) = self.cells.get(scenario) else { continue };
+            let labels = &batch.labels[row * tasks..(row + 1) * tasks];
+            let observed = &batch.observed[row * tasks..(row + 1) * tasks];
+            let share = f64::from(batch.weight[row]) / batch.rows as f64;
+            let own = if self.every { scenario * tasks } else { 0 };
+            targets[row * columns + own..][..tasks].copy_from_slice(labels);
+            for weights in weights[row * columns..(row + 1) * columns].chunks_exact_mut(tasks) {
+                for ((weight, &cell), &observed) in weights.iter_mut().zip(cells).zip(observed) {
+                    *weight = if observed { (cell * share) as f32 } else { 0.0 };
+                }
+            }
+        }
+    }
+}
+
+/// Running mean of the log loss of each cell (scenario x task), for the eye: scenario and task weights do not count,
+/// row weights do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct CellLosses {
+    tasks: usize,
+    /// Weighted sum of cross-entropies and sum of weights, per cell.
+    sums: Vec<(f64, f64)>,
+}
+
+impl CellLosses {
+    /// No row yet.
+    #[must_use]
+    pub fn new(layout: &Layout) -> CellLosses {
+        let tasks = layout.tasks.len();
+        CellLosses { tasks, sums: vec![(0.0, 0.0); layout.scenarios.len() * tasks] }
+    }
+
+    /// Adds the rows of a batch after the tape ran forward over it.
+    pub fn add(&mut self, network: &Network, tape: &Tape, batch: &Batch) {
+        let (tasks, columns) = (self.tasks, network.columns());
+        let logits =
+            |logits: &[f32], at: usize, label: f32| softplus(if label > 0.5 { -logits[at] } else { logits[at] });
+        for row in 0..batch.rows {
+            let scenario = usize::from(batch.scenario[row]);
+            let own = if network.form == Form::Every { scenario * tasks } else { 0 };
+            let Some(cells) = self.sums.get_mut(scenario * tasks..(scenario + 1) * tasks) else { continue };
+            for (task, (sum, total)) in cells.iter_mut().enumerate() {
+                if !batch.observed[row * tasks + task] {
+                    continue;
+                }
+                let (at, label) = (row * columns + own + task, batch.labels[row * tasks + task]);
+                let loss = match network.output {
+                    Output::Logits(value) => logits(tape.value(value), at, label),
+                    Output::LogProbabilities { p, not_p } => {
+                        -f64::from(tape.value(if label > 0.5 { p } else { not_p })[at])
+                    }
+                };
+                *sum += f64::from(batch.weight[row]) * loss;
+                *total += f64::from(batch.weight[row]);
+            }
+        }
+    }
+
+    /// Mean log loss of a cell; none without a row of it.
+    #[must_use]
+    pub fn mean(&self, scenario: usize, task: usize) -> Option<f64> {
+        let (sum, total) = self.sums[scenario * self.tasks + task];
+        (total > 0.0).then(|| sum / total)
+    }
+
+    /// Mean log loss of a task over all scenarios; none without a row of it.
+    #[must_use]
+    pub fn task_mean(&self, task: usize) -> Option<f64> {
+        let cells = self.sums.iter().skip(task).step_by(self.tasks.max(1));
+        let (sum, total) = cells.fold((0.0, 0.0), |(sum, total), cell| (sum + cell.0, total + cell.1));
+        (total > 0.0).then(|| sum / total)
+    }
+
+    /// Forgets all rows.
+    pub fn clear(&mut self) {
+        self.sums.fill((0.0, 0.0));
+    }
+}
+
+/// log(1 + exp(x))
+fn softplus(x: f32) -> f64 {
+    let x = f64::from(x);
+    x.max(0.0) + (-x.abs()).exp().ln_1p()
+}

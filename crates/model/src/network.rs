@@ -1,0 +1,160 @@
+//! A network: the layers of a model recorded into one graph, in one of three forms.
+
+mod bank;
+mod recorder;
+
+use hinet_data::Layout;
+use hinet_tape::{BatchNormOp, Graph, Init, ParamSpec, Scope, Statistics, Value};
+
+pub(crate) use bank::{Bank, Layer, Owner, Reads, blocks};
+pub(crate) use recorder::Recorder;
+
+use crate::config::{InputNorm, ModelConfig, bad};
+use crate::error::ModelError;
+use crate::task::TaskOutput;
+
+/// Which experts and heads a row goes through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Form {
+    /// Those of its own scenario: training, and inference for rows of known scenarios. The graph has one group per
+    /// scenario; outputs have one column per task.
+    Own,
+    /// Its own scenario's experts and then the heads of every scenario: training with `mask_loss = false`. The graph
+    /// has one group per scenario; outputs have a column per scenario and task, `scenario * tasks + task`.
+    Every,
+    /// The mean over scenarios of experts, and of the heads' probabilities: inference for rows of an unknown
+    /// scenario. The graph has a single group; outputs have one column per task.
+    Mean,
+}
+
+/// What a network says of each row, `[batch, columns]`.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Output {
+    /// The logit of each probability.
+    Logits(Value),
+    /// Logarithms of each probability and of its complement: for mixtures and products of probabilities.
+    LogProbabilities {
+        /// log p
+        p: Value,
+        /// log (1 - p)
+        not_p: Value,
+    },
+}
+
+/// The layers of a model in one graph. All forms of a model ask for the same parameters in the same order.
+#[derive(Clone, Debug)]
+pub struct Network {
+    /// The operators.
+    pub graph: Graph,
+    /// Which experts and heads a row goes through.
+    pub form: Form,
+    /// Input number 0, named `x`: the dense input `[batch, layout.width()]`. It asks for a gradient.
+    pub x: Value,
+    /// What the network says of each row.
+    pub output: Output,
+    /// Probabilities, `[batch, columns]`.
+    pub scores: Value,
+    /// What a layer adds to the loss, `[1, 1]`.
+    pub auxiliary: Option<Value>,
+    /// Parameters private to scenarios which rows of other scenarios train all the same (through SAN).
+    pub crossing: Vec<String>,
+    /// Values worth a look, by name: gates, attention, experts.
+    pub probes: Vec<(String, Value)>,
+}
+
+/// Inputs and result of the loss of a network; see [`LossInputs`](crate::LossInputs).
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Objective {
+    /// Input number 1, named `targets`: `[batch, columns]`.
+    pub targets: Value,
+    /// Input number 2, named `weights`: `[batch, columns]`; 0 masks.
+    pub weights: Value,
+    /// Weighted sum of cross-entropies, plus the auxiliary loss: `[1, 1]`.
+    pub loss: Value,
+}
+
+/// Most dense parameters of a model.
+const MAX_PARAMETERS: usize = 1 << 31;
+
+impl Network {
+    /// Records a model for data of this layout. The graph has one input, `x`, and no loss.
+    ///
+    /// # Errors
+    /// [`ModelError::BadOption`] for an option that cannot be, alone or with this data.
+    pub fn record(layout: &Layout, config: &ModelConfig, form: Form) -> Result<Network, ModelError> {
+        config.check(layout)?;
+        if form == Form::Every && !config.task.has_heads_per_scenario() {
+            return Err(bad("mask_loss", "false", "true: heads are shared by all scenarios with this `task_scope`"));
+        }
+        let declared = match form {
+            Form::Own => Vec::new(),
+            Form::Every | Form::Mean => Network::record(layout, config, Form::Own)?.graph.params().to_vec(),
+        };
+        let network = Network::assemble(layout, config, form, declared);
+        let parameters: usize = network.graph.params().iter().map(ParamSpec::len).sum();
+        if parameters > MAX_PARAMETERS {
+            return Err(bad("model", format!("{parameters} dense parameters"), format!("at most {MAX_PARAMETERS}")));
+        }
+        Ok(network)
+    }
+
+    fn assemble(layout: &Layout, config: &ModelConfig, form: Form, declared: Vec<ParamSpec>) -> Network {
+        let groups = if form == Form::Mean { 1 } else { layout.scenarios.len() };
+        let mut graph = Graph::new(groups);
+        let x = graph.input("x", layout.width(), true);
+        for spec in declared {
+            graph.parameter(spec);
+        }
+        let mut recorder = Recorder::new(&mut graph, layout, form);
+        let normalised = normalise(config.input_norm, &mut recorder, x);
+        let scenario = config.scenario.record(&mut recorder, normalised);
+        recorder.probe("scenario", scenario);
+        let TaskOutput { output, scores, auxiliary } = config.task.record(&mut recorder, scenario);
+        let (crossing, probes) = recorder.finish();
+        Network { graph, form, x, output, scores, auxiliary, crossing, probes }
+    }
+
+    /// Adds the loss and its two inputs. Call it once.
+    pub fn add_loss(&mut self) -> Objective {
+        let columns = self.columns();
+        let targets = self.graph.input("targets", columns, false);
+        let weights = self.graph.input("weights", columns, false);
+        let loss = match self.output {
+            Output::Logits(logits) => self.graph.bce_with_logits(logits, targets, weights),
+            Output::LogProbabilities { p, not_p } => self.graph.nll(p, not_p, targets, weights),
+        };
+        let loss = self.auxiliary.map_or(loss, |auxiliary| self.graph.add(loss, auxiliary));
+        Objective { targets, weights, loss }
+    }
+
+    /// Columns of the outputs: one per task, in [`Form::Every`] one per scenario and task.
+    #[must_use]
+    pub fn columns(&self) -> usize {
+        self.graph.shape(self.scores).width
+    }
+
+    /// A value worth a look, by name.
+    #[must_use]
+    pub fn probe(&self, name: &str) -> Option<Value> {
+        self.probes.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
+    }
+}
+
+fn normalise(norm: InputNorm, r: &mut Recorder<'_>, x: Value) -> Value {
+    let width = r.width(x);
+    let mut column = |name: &str, init: Init, trainable: bool| {
+        let name = format!("input_norm.{name}");
+        r.graph.parameter(ParamSpec { name, dims: vec![1, width], init, scope: Scope::Shared, trainable })
+    };
+    if norm == InputNorm::None {
+        return x;
+    }
+    let (gain, bias) = (Some(column("gain", Init::Ones, true)), Some(column("bias", Init::Zeros, true)));
+    let (statistics, epsilon) = match norm {
+        InputNorm::None | InputNorm::LayerNorm => return r.graph.layer_norm(x, gain, bias, width),
+        InputNorm::BatchNorm => (Statistics::Moving { momentum: 0.1 }, 1e-5),
+        InputNorm::FrozenAffine => (Statistics::Frozen, 1e-3),
+    };
+    let (mean, variance) = (column("mean", Init::Zeros, false), column("variance", Init::Ones, false));
+    r.graph.batch_norm(x, BatchNormOp { gain, bias, mean, variance, statistics, per_group: false, epsilon })
+}

@@ -1,0 +1,160 @@
+//! Banks of networks of one shape, computed side by side: sub-experts, experts, gates, towers.
+
+use hinet_tape::{Activation, Block, Init, LinearOp, Routing, Scope, Source, Value};
+
+use super::Recorder;
+
+/// Who owns the networks of a bank.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Owner {
+    /// All scenarios and tasks together.
+    Everyone,
+    /// Each scenario owns some.
+    Scenario,
+    /// Each of this many tasks owns some.
+    Task(usize),
+    /// Each scenario owns some for each of this many tasks.
+    ScenarioTask(usize),
+}
+
+/// Networks of one shape. Parameters of layer `l` are `<name>.<l>.weight` and `<name>.<l>.bias`; their dims are the
+/// owners (unless everyone), the copies (unless one), then those of one matrix.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bank<'a> {
+    name: &'a str,
+    owner: Owner,
+    copies: Option<usize>,
+    routing: Routing,
+}
+
+/// One layer of every network of a bank.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Layer {
+    /// Columns that each network makes.
+    pub(crate) outer: usize,
+    pub(crate) bias: bool,
+    pub(crate) activation: Activation,
+}
+
+/// What each network of a bank reads of x.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reads {
+    /// All of it.
+    Everything,
+    /// The columns of its owner. Copies are then one wide block: weight dims `[owners, in, copies * out]`.
+    Owners,
+    /// Its own columns.
+    Own,
+}
+
+impl<'a> Bank<'a> {
+    /// One network per owner.
+    pub(crate) fn one(name: &'a str, owner: Owner) -> Bank<'a> {
+        Bank { name, owner, copies: None, routing: Routing::Own }
+    }
+
+    /// Several networks per owner.
+    pub(crate) fn many(name: &'a str, owner: Owner, copies: usize) -> Bank<'a> {
+        Bank { name, owner, copies: Some(copies), routing: Routing::Own }
+    }
+
+    /// The same bank, where rows go through the blocks of their own scenario, or of all.
+    pub(crate) fn routed(self, routing: Routing) -> Bank<'a> {
+        Bank { routing, ..self }
+    }
+
+    /// A bank with one network per owner under the same name.
+    pub(crate) fn one_beside(&self) -> Bank<'a> {
+        Bank { copies: None, ..*self }
+    }
+
+    pub(crate) fn name(&self) -> &'a str {
+        self.name
+    }
+
+    /// Networks per owner.
+    pub(crate) fn copies(&self) -> usize {
+        self.copies.unwrap_or(1)
+    }
+}
+
+impl Owner {
+    /// Owners within one scenario.
+    fn within(self) -> usize {
+        match self {
+            Owner::Everyone | Owner::Scenario => 1,
+            Owner::Task(tasks) | Owner::ScenarioTask(tasks) => tasks,
+        }
+    }
+
+    fn is_per_scenario(self) -> bool {
+        match self {
+            Owner::Scenario | Owner::ScenarioTask(_) => true,
+            Owner::Everyone | Owner::Task(_) => false,
+        }
+    }
+
+    fn scope(self) -> Scope {
+        match self {
+            Owner::Everyone => Scope::Shared,
+            Owner::Scenario => Scope::PerScenario,
+            Owner::Task(_) => Scope::PerTask,
+            Owner::ScenarioTask(_) => Scope::PerScenarioTask,
+        }
+    }
+}
+
+/// Consecutive runs of columns of a value.
+pub(crate) fn blocks(value: Value, indices: impl IntoIterator<Item = usize>) -> Vec<Block> {
+    indices.into_iter().map(|index| Block::new(value, index)).collect()
+}
+
+impl Recorder<'_> {
+    /// One layer of every network of a bank.
+    ///
+    /// # Shapes
+    /// - `x`: `[batch, ..]`, as `reads` says
+    /// - returns: `[batch, owners * copies * outer]`, the owners being those that the bank's routing leaves
+    pub(crate) fn linear(&mut self, bank: &Bank<'_>, layer: &str, x: Value, what: (Reads, Layer)) -> Value {
+        let (reads, Layer { outer, bias, activation }) = what;
+        let (within, copies) = (bank.owner.within(), bank.copies());
+        let scenarios = if bank.owner.is_per_scenario() { self.scenarios() } else { 1 };
+        let seen = if bank.routing == Routing::All { scenarios } else { 1 };
+        let inner = match reads {
+            Reads::Everything => self.width(x),
+            Reads::Owners => self.width(x) / (seen * within),
+            Reads::Own => self.width(x) / (seen * within * copies),
+        };
+        let (dims, matrices, columns) = match reads {
+            Reads::Owners => (Vec::new(), 1, copies * outer),
+            Reads::Everything | Reads::Own => (bank.copies.into_iter().collect(), copies, outer),
+        };
+        let owners = (bank.owner != Owner::Everyone).then_some(scenarios * within);
+        let dims: Vec<usize> = owners.into_iter().chain(dims).collect();
+
+        let weight_dims = [&dims[..], &[inner, columns]].concat();
+        let init = Init::XavierUniform { fan_in: inner, fan_out: outer };
+        let weight = self.parameter(&format!("{}.{layer}.weight", bank.name), weight_dims, init, bank.owner.scope());
+        let bias = bias.then(|| {
+            let dims = [&dims[..], &[columns]].concat();
+            self.parameter(&format!("{}.{layer}.bias", bank.name), dims, Init::Zeros, bank.owner.scope())
+        });
+        let source = if reads == Reads::Everything { Source::Shared } else { Source::PerExpert };
+        // Where rows do not part by scenario, the scenarios are just more experts.
+        let routed = bank.routing == Routing::Own;
+        let (groups, experts) = if routed { (scenarios, within) } else { (1, scenarios * within) };
+        let op =
+            LinearOp { weight, bias, groups, experts: experts * matrices, source, routing: bank.routing, activation };
+        self.graph.linear(x, op)
+    }
+
+    /// Layers of these widths, ReLU and dropout after each.
+    pub(crate) fn mlp(&mut self, bank: &Bank<'_>, x: Value, reads: Reads, units: &[usize], rate: f32) -> Value {
+        units.iter().enumerate().fold(x, |x, (number, &outer)| {
+            let reads = if number == 0 { reads } else { Reads::Own };
+            let layer = Layer { outer, bias: true, activation: Activation::Relu };
+            let y = self.linear(bank, &number.to_string(), x, (reads, layer));
+            self.graph.dropout(y, rate, &format!("{}.{number}", bank.name))
+        })
+    }
+}

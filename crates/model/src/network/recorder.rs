@@ -1,0 +1,85 @@
+//! What a layer records into.
+
+use hinet_data::Layout;
+use hinet_tape::{Graph, Init, ParamSpec, Routing, Scope, Value};
+
+use super::{Form, blocks};
+
+/// The graph of a network in the making, and what layers need to know while they record.
+pub(crate) struct Recorder<'a> {
+    pub(crate) graph: &'a mut Graph,
+    layout: &'a Layout,
+    form: Form,
+    crossing: Vec<String>,
+    probes: Vec<(String, Value)>,
+}
+
+impl<'a> Recorder<'a> {
+    pub(super) fn new(graph: &'a mut Graph, layout: &'a Layout, form: Form) -> Recorder<'a> {
+        Recorder { graph, layout, form, crossing: Vec::new(), probes: Vec::new() }
+    }
+
+    /// Names of parameters that cross scenarios, and the probes.
+    pub(super) fn finish(self) -> (Vec<String>, Vec<(String, Value)>) {
+        let crossing = self.graph.params().iter().map(|spec| spec.name.clone());
+        let crossing = crossing.filter(|name| self.crossing.iter().any(|prefix| name.starts_with(prefix)));
+        (crossing.collect(), self.probes)
+    }
+
+    pub(crate) fn layout(&self) -> &'a Layout {
+        self.layout
+    }
+
+    pub(crate) fn form(&self) -> Form {
+        self.form
+    }
+
+    pub(crate) fn scenarios(&self) -> usize {
+        self.layout.scenarios.len()
+    }
+
+    pub(crate) fn tasks(&self) -> usize {
+        self.layout.tasks.len()
+    }
+
+    pub(crate) fn width(&self, value: Value) -> usize {
+        self.graph.shape(value).width
+    }
+
+    /// Which of the blocks private to scenarios a row goes through in the scenario layer.
+    pub(crate) fn routing(&self) -> Routing {
+        match self.form {
+            Form::Own | Form::Every => Routing::Own,
+            Form::Mean => Routing::All,
+        }
+    }
+
+    /// Which of the blocks private to scenarios a row goes through in the task layer.
+    pub(crate) fn head_routing(&self) -> Routing {
+        match self.form {
+            Form::Own => Routing::Own,
+            Form::Every | Form::Mean => Routing::All,
+        }
+    }
+
+    /// Keeps a value to be looked at.
+    pub(crate) fn probe(&mut self, name: &str, value: Value) {
+        self.probes.push((name.to_owned(), value));
+    }
+
+    /// Declares that rows of other scenarios train the parameters of this prefix, though a scenario owns them.
+    pub(crate) fn crosses_scenarios(&mut self, prefix: &str) {
+        self.crossing.push(prefix.to_owned());
+    }
+
+    pub(crate) fn parameter(&mut self, name: &str, dims: Vec<usize>, init: Init, scope: Scope) -> Value {
+        self.graph.parameter(ParamSpec { name: name.to_owned(), dims, init, scope, trainable: true })
+    }
+
+    /// Mean of `count` runs of columns that make up `value`.
+    pub(crate) fn mean_of_blocks(&mut self, value: Value, count: usize) -> Value {
+        let width = self.width(value) / count;
+        let gate = self.graph.constant(1, count, vec![1.0 / count as f32; count]);
+        self.graph.mixture(gate, vec![blocks(value, 0..count)], width)
+    }
+}
