@@ -4,13 +4,17 @@ SHELL := bash
 SKIPPED := $(CURDIR)/target/skipped.txt
 PYTHON ?= python3
 
-.PHONY: check format lint docs test bench bench-peers long-files verify-long
+.PHONY: check format spelling lint docs test bench bench-peers long-files verify-long
 
 # What CI runs, cheapest first.
-check: format long-files lint docs test
+check: format spelling long-files lint docs test
 
 format:
 	cargo fmt --all --check
+
+# Where `typos` is installed.
+spelling:
+	@if command -v typos > /dev/null; then typos; fi
 
 lint:
 	cargo clippy --workspace --all-targets --locked -- -D warnings
