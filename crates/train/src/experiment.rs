@@ -1,0 +1,212 @@
+//! The experiment file: what was written ([`ExperimentFile`]), and what it means ([`Experiment`]).
+//!
+//! | step | what happens | where |
+//! | --- | --- | --- |
+//! | text to tree | TOML, every key and value with its place | `tree` |
+//! | `--set` | values from the command line go into the tree | `set` |
+//! | version, preset | a newer file is refused; `[model] preset` becomes the two slots | here |
+//! | strict reading | the tree against the JSON Schema: unknown keys, wrong types, wrong words | `strict`, `schema` |
+//! | paths | relative ones become absolute: from the file's folder, or from the working directory for `--set` | `paths` |
+//! | meaning | what the parts say together: names, monitor, ranges | `meaning` |
+//!
+//! [`Experiment::to_toml`] goes the other way and writes every default out.
+
+mod emit;
+mod error;
+mod meaning;
+mod monitor;
+mod paths;
+mod schema;
+mod set;
+mod strict;
+mod train_config;
+mod tree;
+
+use std::path::Path;
+
+use hinet_data::{DataConfig, FeatureConfig, ScenarioConfig, TaskConfig};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+pub use error::{ExperimentError, Problem};
+pub use monitor::{Monitor, MonitoredMetric};
+pub use schema::json_schema;
+pub use train_config::{Tracker, TrainConfig};
+
+use error::Sources;
+use strict::Mismatch;
+use tree::{Node, Value};
+
+/// Version of the experiment file that this hinet writes, and the newest it reads.
+pub const CONFIG_VERSION: u32 = 1;
+
+/// An experiment file as it was written, every default filled in.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct ExperimentFile {
+    /// Version of this format.
+    #[serde(default = "config_version")]
+    pub config_version: u32,
+    /// Name of the run's folder, and of the model when it is served. Without it: the file's name without its ending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Where the rows come from.
+    pub data: DataConfig,
+    /// Which column tells the scenario.
+    pub scenario: ScenarioConfig,
+    /// What is predicted: at least one task.
+    #[serde(rename = "task")]
+    pub tasks: Vec<TaskConfig>,
+    /// The inputs: at least one rule.
+    #[serde(rename = "feature")]
+    pub features: Vec<FeatureConfig>,
+    /// The model.
+    pub model: serde_json::Map<String, serde_json::Value>,
+    /// How it is trained.
+    #[serde(default)]
+    pub train: TrainConfig,
+}
+
+/// An experiment that was checked: paths are absolute, the preset is expanded, names are unique, numbers in their range.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Experiment {
+    /// Name of the run and of the model.
+    pub name: String,
+    /// Where the rows come from.
+    pub data: DataConfig,
+    /// Which column tells the scenario.
+    pub scenario: ScenarioConfig,
+    /// What is predicted.
+    pub tasks: Vec<TaskConfig>,
+    /// The inputs.
+    pub features: Vec<FeatureConfig>,
+    /// The model.
+    pub model: serde_json::Map<String, serde_json::Value>,
+    /// How it is trained.
+    pub train: TrainConfig,
+    /// What early stopping and the choice of the best weights look at; `None` without validation rows.
+    pub monitor: Option<Monitor>,
+}
+
+impl Experiment {
+    /// Reads an experiment file, with values of the command line (`key`, `value`) put over it in their order.
+    ///
+    /// # Errors
+    /// If the file cannot be read, or with all that is wrong in it.
+    pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Experiment, ExperimentError> {
+        let unreadable = |source| ExperimentError::Unreadable { file: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let text = String::from_utf8_lossy(&bytes);
+        Experiment::parse(&text, path, sets)
+    }
+
+    /// Like [`Experiment::load`] for a text that stands, or might stand, in the file `path`.
+    ///
+    /// # Errors
+    /// With all that is wrong in it.
+    pub fn parse(text: &str, path: &Path, sets: &[(String, String)]) -> Result<Experiment, ExperimentError> {
+        let sources = Sources { file: path, text, sets };
+        let invalid = |found: Vec<Mismatch>| ExperimentError::Invalid {
+            problems: found.into_iter().map(|one| sources.problem(&one.at, &one.key, one.message)).collect(),
+        };
+        let mut tree = Node::parse(text).map_err(|error| {
+            let at = tree::Origin::File(error.span().unwrap_or(0..0));
+            ExperimentError::Invalid { problems: vec![sources.problem(&at, "", error.message())] }
+        })?;
+        apply_sets(&mut tree, sets).map_err(invalid)?;
+        check_version(&tree).map_err(invalid)?;
+        let file = read(&mut tree, path).map_err(invalid)?;
+        let experiment = Experiment::new(file, path);
+        let found = meaning::check(&experiment);
+        if found.is_empty() {
+            return Ok(experiment);
+        }
+        let place = |(key, message): (String, String)| Mismatch { at: tree.deepest(&key).at.clone(), key, message };
+        Err(invalid(found.into_iter().map(place).collect()))
+    }
+
+    fn new(file: ExperimentFile, path: &Path) -> Experiment {
+        let stem =
+            || path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
+        let mut experiment = Experiment {
+            name: file.name.unwrap_or_else(stem),
+            data: file.data,
+            scenario: file.scenario,
+            tasks: file.tasks,
+            features: file.features,
+            model: file.model,
+            train: file.train,
+            monitor: None,
+        };
+        if experiment.has_valid() {
+            let written = experiment.train.monitor.get_or_insert_with(|| "mean_auc".to_owned());
+            experiment.monitor = Monitor::parse(written, &experiment.tasks).ok();
+        }
+        experiment
+    }
+
+    /// Whether there are validation rows.
+    pub fn has_valid(&self) -> bool {
+        self.data.valid.is_some()
+    }
+
+    /// Whether there are test rows.
+    pub fn has_test(&self) -> bool {
+        self.data.test.is_some()
+    }
+
+    /// The experiment with every default written out, as an experiment file that reads back the same from any folder.
+    pub fn to_toml(&self) -> String {
+        emit::to_toml(&self.to_file())
+    }
+
+    fn to_file(&self) -> ExperimentFile {
+        let experiment = self.clone();
+        ExperimentFile {
+            config_version: CONFIG_VERSION,
+            name: Some(experiment.name),
+            data: experiment.data,
+            scenario: experiment.scenario,
+            tasks: experiment.tasks,
+            features: experiment.features,
+            model: experiment.model,
+            train: experiment.train,
+        }
+    }
+}
+
+fn apply_sets(tree: &mut Node, sets: &[(String, String)]) -> Result<(), Vec<Mismatch>> {
+    for (index, (key, value)) in sets.iter().enumerate() {
+        let refused = |message| vec![Mismatch { at: tree::Origin::Set(index), key: String::new(), message }];
+        set::apply(tree, key, value, index).map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// A file of a newer version may say anything: nothing else about it is worth reporting.
+fn check_version(tree: &Node) -> Result<(), Vec<Mismatch>> {
+    let Some(node) = tree.get("config_version") else { return Ok(()) };
+    let message = match node.value {
+        Value::Integer(version) if version > i64::from(CONFIG_VERSION) => {
+            format!("config_version {version} is newer than this hinet reads ({CONFIG_VERSION}): update hinet")
+        }
+        Value::Integer(version) if version < 1 => format!("expected {CONFIG_VERSION}, found {version}"),
+        _ => return Ok(()),
+    };
+    Err(vec![Mismatch { at: node.at.clone(), key: "config_version".to_owned(), message }])
+}
+
+fn read(tree: &mut Node, path: &Path) -> Result<ExperimentFile, Vec<Mismatch>> {
+    let schema = json_schema();
+    let found = strict::check(tree, strict::Schema::new(&schema), "");
+    if !found.is_empty() {
+        return Err(found);
+    }
+    paths::resolve(tree, path)?;
+    serde_json::from_value(tree.to_json())
+        .map_err(|error| vec![Mismatch { at: tree.at.clone(), key: String::new(), message: error.to_string() }])
+}
+
+fn config_version() -> u32 {
+    CONFIG_VERSION
+}

@@ -1,0 +1,155 @@
+//! What the parts of an experiment say together, beyond the types of its keys.
+
+use std::collections::BTreeMap;
+
+use hinet_tape::{OptimiserError, ScheduleKind};
+
+use super::{Experiment, Monitor, MonitoredMetric};
+
+/// Problems as (key, message).
+type Found = Vec<(String, String)>;
+
+/// All that is wrong.
+pub(super) fn check(experiment: &Experiment) -> Found {
+    let mut found = Found::new();
+    check_name(experiment, &mut found);
+    check_data(experiment, &mut found);
+    check_tasks(experiment, &mut found);
+    check_features(experiment, &mut found);
+    check_counts(experiment, &mut found);
+    check_monitor(experiment, &mut found);
+    check_optimisers(experiment, &mut found);
+    found
+}
+
+fn problem(found: &mut Found, key: impl Into<String>, message: impl Into<String>) {
+    found.push((key.into(), message.into()));
+}
+
+fn check_name(experiment: &Experiment, found: &mut Found) {
+    let name = &experiment.name;
+    if name.trim().is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0', '\n']) {
+        problem(found, "name", format!("expected a name that can be a folder's, found {name:?}"));
+    }
+}
+
+fn check_data(experiment: &Experiment, found: &mut Found) {
+    let data = &experiment.data;
+    let paths = [("train", Some(&data.train)), ("valid", data.valid.as_ref()), ("test", data.test.as_ref())];
+    for (part, paths) in paths {
+        if paths.is_some_and(|paths| paths.iter().next().is_none()) {
+            problem(found, format!("data.{part}"), "expected at least one path, found an empty list");
+        }
+    }
+    if data.shuffle_rows == 0 {
+        problem(found, "data.shuffle_rows", "expected at least 1, found 0");
+    }
+}
+
+fn check_tasks(experiment: &Experiment, found: &mut Found) {
+    if experiment.tasks.is_empty() {
+        problem(found, "task", "expected at least one task, found an empty list");
+    }
+    let mut first = BTreeMap::new();
+    for (index, task) in experiment.tasks.iter().enumerate() {
+        let key = |name: &str| format!("task.{index}.{name}");
+        if task.name.trim().is_empty() || task.name.contains(char::is_control) {
+            problem(found, key("name"), format!("expected a name, found {:?}", task.name));
+        }
+        if let Some(other) = first.insert(&task.name, index) {
+            problem(found, key("name"), format!("{:?} is the name of task {other} already", task.name));
+        }
+        if !task.weight.is_finite() || task.weight < 0.0 {
+            problem(found, key("weight"), format!("expected a number of 0 or more, found {}", task.weight));
+        }
+    }
+    if !experiment.tasks.is_empty() && experiment.tasks.iter().all(|task| task.weight == 0.0) {
+        problem(found, "task", "every task has weight 0: nothing would be learnt");
+    }
+}
+
+fn check_features(experiment: &Experiment, found: &mut Found) {
+    if experiment.features.is_empty() {
+        problem(found, "feature", "expected at least one feature, found an empty list");
+    }
+    for (index, feature) in experiment.features.iter().enumerate() {
+        if feature.columns().is_empty() {
+            problem(found, format!("feature.{index}.columns"), "expected at least one column, found an empty list");
+        }
+        for (place, column) in feature.columns().iter().enumerate() {
+            if let Some(task) = experiment.tasks.iter().find(|task| task.label == *column) {
+                let message =
+                    format!("column {column:?} is the label of task `{}`: it cannot be an input too", task.name);
+                problem(found, format!("feature.{index}.columns.{place}"), message);
+            }
+        }
+    }
+}
+
+fn check_counts(experiment: &Experiment, found: &mut Found) {
+    let train = &experiment.train;
+    let counts = [
+        ("epochs", Some(train.epochs)),
+        ("max_steps", train.max_steps),
+        ("batch_size", Some(train.batch_size as u64)),
+        ("patience", train.patience),
+        ("evaluate_every", train.evaluate_every),
+        ("ndcg_k", Some(train.ndcg_k as u64)),
+        ("log_every", Some(train.log_every)),
+    ];
+    for (key, count) in counts {
+        if count == Some(0) {
+            problem(found, format!("train.{key}"), "expected at least 1, found 0");
+        }
+    }
+    if train.threads > 1024 {
+        problem(found, "train.threads", format!("expected at most 1024, found {}", train.threads));
+    }
+    let power = train.scenario_weight_power;
+    if !(-8.0..=8.0).contains(&power) {
+        problem(found, "train.scenario_weight_power", format!("expected a number from -8 to 8, found {power}"));
+    }
+}
+
+fn check_monitor(experiment: &Experiment, found: &mut Found) {
+    let train = &experiment.train;
+    if !experiment.has_valid() {
+        let needs = [
+            ("monitor", train.monitor.is_some()),
+            ("patience", train.patience.is_some()),
+            ("evaluate_every", train.evaluate_every.is_some()),
+            ("dense.schedule", train.dense.schedule == ScheduleKind::Plateau),
+        ];
+        for (key, _) in needs.into_iter().filter(|(_, given)| *given) {
+            problem(
+                found,
+                format!("train.{key}"),
+                "needs validation rows: give `data.valid`, or `data.split` with a share for them",
+            );
+        }
+        return;
+    }
+    let Some(written) = &train.monitor else { return };
+    match Monitor::parse(written, &experiment.tasks) {
+        Err(message) => problem(found, "train.monitor", message),
+        Ok(monitor) if monitor.metric == MonitoredMetric::Gauc && experiment.data.user.is_none() => {
+            problem(found, "train.monitor", "GAUC needs to know the users: name their column as `data.user`");
+        }
+        Ok(_) => {}
+    }
+}
+
+fn check_optimisers(experiment: &Experiment, found: &mut Found) {
+    let mut optimiser = |table: &str, result: Result<(), OptimiserError>| {
+        if let Err(error) = result {
+            let key = match &error {
+                OptimiserError::Range { option, .. } | OptimiserError::Unused { option, .. } => {
+                    format!("{table}.{option}")
+                }
+                _ => table.to_owned(),
+            };
+            found.push((key, error.to_string()));
+        }
+    };
+    optimiser("train.dense", experiment.train.dense.check());
+}

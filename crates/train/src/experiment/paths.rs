@@ -1,0 +1,47 @@
+//! Relative paths become absolute: from the folder of the file, or from the working directory where `--set` gave them.
+
+use std::path::{Path, PathBuf};
+
+use super::strict::Mismatch;
+use super::tree::{Node, Origin, Value};
+
+const KEYS: [&str; 3] = ["train", "valid", "test"];
+
+/// Makes the paths of `[data]` absolute.
+pub(super) fn resolve(tree: &mut Node, file: &Path) -> Result<(), Vec<Mismatch>> {
+    let Value::Table(entries) = &mut tree.value else { return Ok(()) };
+    let Some(data) = entries.iter_mut().find(|entry| entry.key == "data") else { return Ok(()) };
+    let Value::Table(entries) = &mut data.node.value else { return Ok(()) };
+    let mut found = Vec::new();
+    for entry in entries.iter_mut().filter(|entry| KEYS.contains(&entry.key.as_str())) {
+        let key = format!("data.{}", entry.key);
+        match &mut entry.node.value {
+            Value::Array(nodes) => {
+                for (index, node) in nodes.iter_mut().enumerate() {
+                    found.extend(absolute(node, file, &format!("{key}.{index}")).err());
+                }
+            }
+            _ => found.extend(absolute(&mut entry.node, file, &key).err()),
+        }
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+fn absolute(node: &mut Node, file: &Path, key: &str) -> Result<(), Mismatch> {
+    let Value::Text(path) = &mut node.value else { return Ok(()) };
+    let refused = |message: String| Mismatch { at: node.at.clone(), key: key.to_owned(), message };
+    if path.is_empty() {
+        return Err(refused("expected a path, found an empty text".to_owned()));
+    }
+    let base = match node.at {
+        Origin::File(_) => file.parent().unwrap_or(Path::new("")),
+        Origin::Set(_) => Path::new(""),
+    };
+    let resolved: PathBuf =
+        std::path::absolute(base.join(&*path)).map_err(|error| refused(format!("{path:?}: {error}")))?;
+    let Some(text) = resolved.to_str() else {
+        return Err(refused(format!("{} is not Unicode; name a path that is", resolved.display())));
+    };
+    *path = text.to_owned();
+    Ok(())
+}
