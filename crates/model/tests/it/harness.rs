@@ -1,0 +1,126 @@
+//! What tests of networks share: layouts, batches of known shape, and a way to run them.
+
+use hinet_data::{Layout, Slot, TaskSpec, UnknownScenario};
+use hinet_model::{Form, ModelConfig, Network, Objective};
+use hinet_tape::{Feed, Gradients, Mode, Params, Tape, Value};
+
+/// A layout of one slot of numbers.
+pub(crate) fn layout(width: usize, scenarios: usize, tasks: &[&str]) -> Layout {
+    Layout {
+        tables: Vec::new(),
+        slots: vec![Slot::Dense { feature: "numbers".into(), width }],
+        scenarios: (0..scenarios).map(|scenario| format!("s{scenario}")).collect(),
+        scenario_rows: (1..=scenarios as u64).map(|scenario| 100 * scenario).collect(),
+        tasks: tasks.iter().map(|name| TaskSpec { name: (*name).to_owned(), weight: 1.0 }).collect(),
+        unknown: UnknownScenario::Mean,
+    }
+}
+
+/// A number between -1 and 1 that depends on nothing but its place.
+pub(crate) fn noise(at: u64) -> f32 {
+    let x = (at + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    let x = (x ^ (x >> 31)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    (x >> 40) as f32 / 8_388_608.0 - 1.0
+}
+
+pub(crate) fn parameters(network: &Network) -> Params {
+    let mut params = Params::new(network.graph.params(), |name| {
+        name.bytes().fold(7, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+    });
+    // Biases, gains and statistics that do something.
+    for (index, spec) in network.graph.params().iter().enumerate() {
+        let still = ["bias", "gain", "mean", "variance"].iter().any(|end| spec.name.ends_with(end));
+        for (at, value) in params.at_mut(index).iter_mut().enumerate().filter(|_| still) {
+            *value += 0.25 * noise(at as u64 + 31 * spec.name.len() as u64);
+        }
+    }
+    params
+}
+
+/// Rows of numbers, sorted by scenario: `rows[s]` of scenario `s`.
+#[derive(Clone, Debug)]
+pub(crate) struct Rows {
+    pub(crate) x: Vec<f32>,
+    pub(crate) scenario: Vec<usize>,
+    pub(crate) offsets: Vec<usize>,
+}
+
+impl Rows {
+    pub(crate) fn new(width: usize, rows: &[usize]) -> Rows {
+        let scenario: Vec<usize> = rows.iter().enumerate().flat_map(|(s, &count)| vec![s; count]).collect();
+        let mut offsets = vec![0];
+        offsets.extend(rows.iter().scan(0, |end, count| {
+            *end += count;
+            Some(*end)
+        }));
+        Rows { x: (0..scenario.len() * width).map(|at| 2.0 * noise(at as u64)).collect(), scenario, offsets }
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.scenario.len()
+    }
+
+    /// One row of these, alone.
+    pub(crate) fn only(&self, row: usize) -> Rows {
+        let width = self.x.len() / self.count();
+        let scenarios = self.offsets.len() - 1;
+        let offsets = (0..=scenarios).map(|scenario| usize::from(scenario > self.scenario[row])).collect();
+        Rows { x: self.x[row * width..(row + 1) * width].to_vec(), scenario: vec![self.scenario[row]], offsets }
+    }
+}
+
+/// A network with a loss, ready to run.
+pub(crate) struct Runner {
+    pub(crate) network: Network,
+    pub(crate) objective: Objective,
+    pub(crate) params: Params,
+    pub(crate) tape: Tape,
+    pub(crate) gradients: Gradients,
+}
+
+impl Runner {
+    pub(crate) fn new(layout: &Layout, config: &ModelConfig, form: Form) -> Runner {
+        let mut network = Network::record(layout, config, form).unwrap();
+        let objective = network.add_loss();
+        let params = parameters(&network);
+        let tape = Tape::new(network.graph.clone(), 1);
+        Runner { gradients: Gradients::new(&params), network, objective, params, tape }
+    }
+
+    /// Runs forward and backward with every label 1 and every weight 1 unless given.
+    pub(crate) fn run(&mut self, rows: &Rows, mode: Mode, loss: Option<(&[f32], &[f32])>) {
+        let size = rows.count() * self.network.columns();
+        let ones = vec![1.0; size];
+        let (targets, weights) = loss.unwrap_or((&ones, &ones));
+        let whole = [0, rows.count()];
+        let offsets = if self.network.form == Form::Mean { &whole[..] } else { &rows.offsets };
+        let inputs = [&rows.x[..], targets, weights];
+        let feed = Feed { rows: rows.count(), offsets, inputs: &inputs, indices: &[] };
+        self.tape.forward(&self.params, &feed, mode);
+        self.gradients.clear();
+        self.tape.backward(&self.params, &feed, &[(self.objective.loss, 1.0)], &mut self.gradients);
+    }
+
+    /// Probabilities of these rows, `[rows, columns]`.
+    pub(crate) fn scores(&mut self, rows: &Rows) -> Vec<f32> {
+        self.run(rows, Mode::Infer, None);
+        self.value(self.network.scores).to_vec()
+    }
+
+    pub(crate) fn value(&self, value: Value) -> &[f32] {
+        self.tape.value(value)
+    }
+
+    pub(crate) fn probe(&self, name: &str) -> &[f32] {
+        let value = self.network.probe(name).unwrap_or_else(|| panic!("no probe `{name}`"));
+        self.value(value)
+    }
+}
+
+pub(crate) fn close(got: &[f32], expected: &[f64], tolerance: f64, what: &str) {
+    assert_eq!(got.len(), expected.len(), "{what}");
+    for (at, (&got, &expected)) in got.iter().zip(expected).enumerate() {
+        let error = (f64::from(got) - expected).abs();
+        assert!(error <= tolerance * expected.abs().max(1.0), "{what} [{at}]: got {got}, expected {expected}");
+    }
+}
