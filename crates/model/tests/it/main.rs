@@ -1,4 +1,10 @@
 //! Tests of the public interface.
 
+#[path = "../oracle/mod.rs"]
+mod oracle;
+
+mod agreement;
+mod cases;
+mod conformance;
 mod golden;
 mod harness;

@@ -1,0 +1,135 @@
+//! Networks agree with plain loops: scores in every form, and gradients with differences.
+
+use hinet_model::{Form, ModelConfig};
+use hinet_tape::{Evaluator, Feed, Mode, Workspace};
+
+use crate::cases::{self, TASKS, WIDTH};
+use crate::harness::{Rows, Runner, close, layout, noise};
+use crate::oracle::Oracle;
+
+fn to_f64(x: &[f32]) -> Vec<f64> {
+    x.iter().map(|&x| f64::from(x)).collect()
+}
+
+/// Scores of every row, as the form lays them out.
+fn expected(oracle: &Oracle<'_>, rows: &Rows, form: Form) -> Vec<f64> {
+    let row = |row: usize| {
+        let x = to_f64(&rows.x[row * WIDTH..(row + 1) * WIDTH]);
+        let own = rows.scenario[row];
+        match form {
+            Form::Own => oracle.score(&x, Some(own)),
+            Form::Mean => oracle.score(&x, None),
+            Form::Every => (0..oracle.scenarios).flat_map(|view| oracle.score_by_heads_of(&x, own, view)).collect(),
+        }
+    };
+    (0..rows.count()).flat_map(row).collect()
+}
+
+fn forms(config: &ModelConfig) -> Vec<Form> {
+    let every = config.task.has_heads_per_scenario().then_some(Form::Every);
+    [Some(Form::Own), every, Some(Form::Mean)].into_iter().flatten().collect()
+}
+
+#[test]
+fn scores_agree_with_plain_loops_in_every_form() {
+    for scenarios in [1, 2, 3] {
+        let layout = layout(WIDTH, scenarios, &TASKS);
+        let rows = Rows::new(WIDTH, &[2, 0, 3][..scenarios]);
+        for (name, config) in cases::all() {
+            for form in forms(&config) {
+                let mut runner = Runner::new(&layout, &config, form);
+                let oracle = Oracle::new(&config, &runner.params, scenarios, &TASKS);
+                let expected = expected(&oracle, &rows, form);
+                close(&runner.scores(&rows), &expected, 1e-5, &format!("{name} in {scenarios} scenarios, {form:?}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn the_evaluator_agrees_with_plain_loops_without_loss_and_targets() {
+    let layout = layout(WIDTH, 3, &TASKS);
+    let rows = Rows::new(WIDTH, &[2, 0, 3]);
+    for (name, config) in cases::all() {
+        for form in forms(&config) {
+            let network = hinet_model::Network::record(&layout, &config, form).unwrap();
+            let params = crate::harness::parameters(&network);
+            let oracle = Oracle::new(&config, &params, 3, &TASKS);
+            let evaluator = Evaluator::new(network.graph, params.clone(), &[network.scores]);
+            let whole = [0, rows.count()];
+            let offsets = if form == Form::Mean { &whole[..] } else { &rows.offsets };
+            let mut workspace = Workspace::default();
+            evaluator.run(&mut workspace, &Feed { rows: 5, offsets, inputs: &[&rows.x], indices: &[] });
+            let expected = expected(&oracle, &rows, form);
+            close(evaluator.value(&workspace, network.scores), &expected, 1e-5, &format!("{name}, {form:?}"));
+        }
+    }
+}
+
+/// Weighted cross-entropy of the oracle.
+fn loss(oracle: &Oracle<'_>, rows: &Rows, x: &[f64], form: Form, (targets, weights): (&[f32], &[f32])) -> f64 {
+    let score = |row: usize| {
+        let (x, own) = (&x[row * WIDTH..(row + 1) * WIDTH], rows.scenario[row]);
+        match form {
+            Form::Own => oracle.score(x, Some(own)),
+            Form::Mean => oracle.score(x, None),
+            Form::Every => (0..oracle.scenarios).flat_map(|view| oracle.score_by_heads_of(x, own, view)).collect(),
+        }
+    };
+    let scores = (0..rows.count()).flat_map(score);
+    let losses = scores.zip(targets.iter().zip(weights)).map(|(p, (&target, &weight))| {
+        let target = f64::from(target);
+        -f64::from(weight) * (target * p.ln() + (1.0 - target) * (1.0 - p).ln())
+    });
+    losses.sum()
+}
+
+#[test]
+fn gradients_agree_with_differences_of_plain_loops() {
+    let layout = layout(WIDTH, 2, &TASKS);
+    let rows = Rows::new(WIDTH, &[2, 2]);
+    // Attention through which no gradient flows has another gradient than its differences.
+    let cases = cases::all().into_iter().filter(|(name, _)| !name.contains("without gradient"));
+    for (name, config) in cases {
+        for form in forms(&config).into_iter().filter(|form| *form != Form::Mean) {
+            let mut runner = Runner::new(&layout, &config, form);
+            check_gradients(&mut runner, &config, &rows, &format!("{name}, {form:?}"));
+        }
+    }
+}
+
+fn check_gradients(runner: &mut Runner, config: &ModelConfig, rows: &Rows, place: &str) {
+    const STEP: f64 = 1e-6;
+    let form = runner.network.form;
+    let size = rows.count() * runner.network.columns();
+    let targets: Vec<f32> = (0..size).map(|at| f32::from(u8::from(noise(at as u64) > 0.0))).collect();
+    let weights: Vec<f32> = (0..size).map(|at| noise(99 + at as u64).max(0.0)).collect();
+    let data = (&targets[..], &weights[..]);
+    runner.run(rows, Mode::Infer, Some(data));
+    let mut oracle = Oracle::new(config, &runner.params, 2, &TASKS);
+    let mut x = to_f64(&rows.x);
+    for spec in runner.params.specs().iter().filter(|spec| spec.trainable) {
+        let mut moved = |at: usize, step: f64| {
+            oracle.params.get_mut(&spec.name).unwrap()[at] += step;
+            loss(&oracle, rows, &x, form, data)
+        };
+        // A few elements of each parameter: the tape's own tests try all of every operator.
+        for at in (0..spec.len()).step_by(spec.len().div_ceil(5)) {
+            let (above, below) = (moved(at, STEP), moved(at, -2.0 * STEP));
+            moved(at, STEP);
+            let got = runner.gradients.get(&spec.name).unwrap()[at];
+            let what = format!("{place}: gradient of `{}`, element {at}", spec.name);
+            close(&[got], &[(above - below) / (2.0 * STEP)], 1e-4, &what);
+        }
+    }
+    for at in 0..x.len() {
+        let mut moved = |step: f64| {
+            x[at] += step;
+            loss(&oracle, rows, &x, form, data)
+        };
+        let (above, below) = (moved(STEP), moved(-2.0 * STEP));
+        moved(STEP);
+        let got = runner.tape.input_gradient(runner.network.x)[at];
+        close(&[got], &[(above - below) / (2.0 * STEP)], 1e-4, &format!("{place}: gradient of x, element {at}"));
+    }
+}

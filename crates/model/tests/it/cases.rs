@@ -1,0 +1,101 @@
+//! Small models that together use every option of every layer.
+
+use hinet_model::{
+    CgcConfig, CgcGate, ConcatOrder, HinetConfig, InputNorm, ModelConfig, ProductConfig, ScenarioLayerConfig,
+    TaskLayerConfig, TaskScope, TowerConfig,
+};
+
+/// Tasks of every case.
+pub(crate) const TASKS: [&str; 3] = ["click", "view", "order"];
+/// Columns of the dense input of every case.
+pub(crate) const WIDTH: usize = 5;
+
+pub(crate) fn hinet() -> HinetConfig {
+    HinetConfig { sub_experts: 2, shared_sub_experts: 2, units: vec![4, 3], scenario_dim: 2, ..HinetConfig::default() }
+}
+
+pub(crate) fn cgc() -> CgcConfig {
+    CgcConfig { shared: 2, specific: 2, expert_units: vec![4, 3], tower_units: vec![2], ..CgcConfig::default() }
+}
+
+fn order_after_click() -> Vec<ProductConfig> {
+    vec![ProductConfig { task: "order".into(), of: vec!["click".into(), "order".into()] }]
+}
+
+fn order_of_both() -> Vec<ProductConfig> {
+    vec![ProductConfig { task: "order".into(), of: vec!["view".into(), "click".into()] }]
+}
+
+pub(crate) fn scenario_layers() -> Vec<(&'static str, ScenarioLayerConfig)> {
+    let layers = [
+        ("default", hinet()),
+        ("more shared sub-experts", HinetConfig { shared_sub_experts: 3, sub_experts: 1, units: vec![3], ..hinet() }),
+        ("gates without bias", HinetConfig { gate_bias: false, ..hinet() }),
+        ("gates with relu", HinetConfig { gate_relu: true, ..hinet() }),
+        ("without san", HinetConfig { san: false, ..hinet() }),
+        ("san with hidden layers", HinetConfig { san_hidden: vec![3, 2], san_relu: true, ..hinet() }),
+        ("san without bias", HinetConfig { san_bias: false, ..hinet() }),
+        ("san not renormalised", HinetConfig { san_renorm: false, ..hinet() }),
+        ("san including self", HinetConfig { san_include_self: true, ..hinet() }),
+        ("san per scenario", HinetConfig { san_per_scenario: true, san_hidden: vec![3], ..hinet() }),
+        ("san without gradient", HinetConfig { san_stop_gradient: true, ..hinet() }),
+        ("A, S, G", HinetConfig { concat_order: ConcatOrder::Asg, ..hinet() }),
+    ];
+    layers.into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Hinet(config))).collect()
+}
+
+pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
+    let scopes = [TaskScope::ScenarioTask, TaskScope::PerScenario, TaskScope::Task];
+    let cgc = [
+        ("cgc", cgc()),
+        ("cgc with one layer", CgcConfig { expert_units: vec![3], ..cgc() }),
+        ("cgc, summed", CgcConfig { cgc_gate: CgcGate::Sum, ..cgc() }),
+        ("cgc, gates without bias", CgcConfig { cgc_gate_bias: false, ..cgc() }),
+        ("cgc of two levels", CgcConfig { cgc_levels: 2, ..cgc() }),
+        ("cgc of three levels, one layer", CgcConfig { cgc_levels: 3, expert_units: vec![3], ..cgc() }),
+        ("cgc without shared experts", CgcConfig { shared: 0, cgc_levels: 2, ..cgc() }),
+        ("cgc without specific experts", CgcConfig { specific: 0, cgc_levels: 2, ..cgc() }),
+        ("cgc without hidden layers in towers", CgcConfig { tower_units: Vec::new(), ..cgc() }),
+        ("cgc with a product", CgcConfig { product: order_after_click(), ..cgc() }),
+        ("cgc with a product and fewer heads", CgcConfig { product: order_of_both(), ..cgc() }),
+    ];
+    let tower = TowerConfig { tower_units: vec![4, 2], ..TowerConfig::default() };
+    let towers = [
+        ("towers", tower.clone()),
+        ("linear towers", TowerConfig { tower_units: Vec::new(), ..tower.clone() }),
+        ("towers with a product", TowerConfig { product: order_after_click(), ..tower }),
+    ];
+    let mut layers = Vec::new();
+    for task_scope in scopes {
+        let scoped = |name: &str| format!("{name}, scope {task_scope:?}");
+        layers
+            .extend(cgc.iter().map(|(name, config)| {
+                (scoped(name), TaskLayerConfig::Cgc(CgcConfig { task_scope, ..config.clone() }))
+            }));
+        layers.extend(towers.iter().map(|(name, config)| {
+            (scoped(name), TaskLayerConfig::Tower(TowerConfig { task_scope, ..config.clone() }))
+        }));
+    }
+    layers
+}
+
+/// Every scenario layer over the plainest task layer, every task layer over the plainest scenario layer and over
+/// HiNet's, every norm of the input.
+pub(crate) fn all() -> Vec<(String, ModelConfig)> {
+    let norms = [InputNorm::None, InputNorm::LayerNorm, InputNorm::BatchNorm, InputNorm::FrozenAffine];
+    let tower = || TaskLayerConfig::Tower(TowerConfig { tower_units: vec![2], ..TowerConfig::default() });
+    let mut all = Vec::new();
+    for input_norm in norms {
+        let scenario = ScenarioLayerConfig::Identity(Default::default());
+        all.push((format!("{input_norm:?}"), ModelConfig { input_norm, scenario, task: tower() }));
+    }
+    let model = |scenario, task| ModelConfig { input_norm: InputNorm::None, scenario, task };
+    for (name, scenario) in scenario_layers() {
+        all.push((format!("hinet, {name}"), model(scenario, tower())));
+    }
+    for (name, task) in task_layers() {
+        all.push((format!("identity, {name}"), model(ScenarioLayerConfig::Identity(Default::default()), task.clone())));
+        all.push((format!("hinet, {name}"), model(ScenarioLayerConfig::Hinet(hinet()), task)));
+    }
+    all
+}

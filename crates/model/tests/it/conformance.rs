@@ -1,0 +1,303 @@
+//! What every layer must keep. The suite runs over all pairings of the kinds of both slots: a new kind is in it by
+//! existing. Where an option matters, the cases of `cases.rs` join.
+
+use hinet_model::{
+    CgcConfig, CgcGate, Form, HinetConfig, ModelConfig, Network, ScenarioLayerConfig, TaskLayerConfig, zoo,
+};
+use hinet_tape::{Mode, ParamSpec, Scope};
+use proptest::prelude::*;
+
+use crate::cases::{self, TASKS, WIDTH};
+use crate::harness::{Rows, Runner, layout};
+
+/// Every pairing of kinds, with every option at its default.
+fn pairings() -> Vec<(String, ModelConfig)> {
+    let mut all = Vec::new();
+    for scenario in ScenarioLayerConfig::one_of_each() {
+        for task in TaskLayerConfig::one_of_each() {
+            let name = format!("{} with {}", scenario.kind(), task.kind());
+            all.push((name, ModelConfig { scenario: scenario.clone(), task, ..ModelConfig::default() }));
+        }
+    }
+    all
+}
+
+fn pairings_and_cases() -> Vec<(String, ModelConfig)> {
+    pairings().into_iter().chain(cases::all()).collect()
+}
+
+fn forms(config: &ModelConfig) -> Vec<Form> {
+    let every = config.task.has_heads_per_scenario().then_some(Form::Every);
+    [Some(Form::Own), every, Some(Form::Mean)].into_iter().flatten().collect()
+}
+
+#[test]
+fn all_forms_ask_for_the_same_parameters_and_give_the_columns_they_promise() {
+    let layout = layout(WIDTH, 3, &TASKS);
+    for (name, config) in pairings_and_cases() {
+        let own = Network::record(&layout, &config, Form::Own).unwrap();
+        assert_eq!(own.graph.inputs(), [own.x], "{name}");
+        for form in forms(&config) {
+            let network = Network::record(&layout, &config, form).unwrap();
+            assert_eq!(network.graph.params(), own.graph.params(), "{name}, {form:?}");
+            let columns = if form == Form::Every { 9 } else { 3 };
+            assert_eq!(network.columns(), columns, "{name}, {form:?}");
+            assert_eq!(network.graph.groups(), if form == Form::Mean { 1 } else { 3 }, "{name}, {form:?}");
+        }
+    }
+}
+
+#[test]
+fn every_trainable_parameter_gets_a_gradient() {
+    let layout = layout(WIDTH, 3, &TASKS);
+    let rows = Rows::new(WIDTH, &[8, 8, 8]);
+    for (name, config) in pairings() {
+        for form in forms(&config).into_iter().filter(|form| *form != Form::Mean) {
+            let mut runner = Runner::new(&layout, &config, form);
+            runner.run(&rows, Mode::Train { seed: 1 }, None);
+            for spec in runner.params.specs().iter().filter(|spec| spec.trainable) {
+                let gradient = runner.gradients.get(&spec.name).unwrap();
+                assert!(gradient.iter().any(|g| *g != 0.0), "{name}, {form:?}: `{}` gets no gradient", spec.name);
+                let finite = gradient.iter().all(|g| g.is_finite());
+                assert!(finite, "{name}, {form:?}: gradient of `{}`", spec.name);
+            }
+            assert!(runner.tape.input_gradient(runner.network.x).iter().any(|g| *g != 0.0), "{name}, {form:?}");
+        }
+    }
+}
+
+#[test]
+fn rows_of_one_scenario_train_nothing_that_is_private_to_another_unless_declared() {
+    let layout = layout(WIDTH, 3, &TASKS);
+    let rows = Rows::new(WIDTH, &[0, 6, 0]);
+    let plain = pairings().len();
+    for (place, (name, config)) in pairings_and_cases().into_iter().enumerate() {
+        let mut runner = Runner::new(&layout, &config, Form::Own);
+        runner.run(&rows, Mode::Train { seed: 1 }, None);
+        let mut crossed = Vec::new();
+        for spec in runner.params.specs() {
+            if !matches!(spec.scope, Scope::PerScenario | Scope::PerScenarioTask) {
+                continue;
+            }
+            let gradient = runner.gradients.get(&spec.name).unwrap();
+            for (scenario, gradient) in gradient.chunks_exact(spec.len() / 3).enumerate() {
+                if scenario != 1 && gradient.iter().any(|g| *g != 0.0) {
+                    crossed.push(spec.name.clone());
+                }
+            }
+        }
+        let declared = &runner.network.crossing;
+        assert!(crossed.iter().all(|crossed| declared.contains(crossed)), "{name}: {crossed:?} beyond {declared:?}");
+        let needless: Vec<_> = declared.iter().filter(|declared| !crossed.contains(declared)).collect();
+        // A gate over a single sub-expert, as some cases have it, is trained by nobody.
+        assert!(
+            needless.is_empty() || place >= plain,
+            "{name}: {needless:?} are declared to cross scenarios and do not"
+        );
+    }
+}
+
+#[test]
+fn a_loss_of_one_task_trains_nothing_that_is_private_to_another() {
+    let layout = layout(WIDTH, 2, &TASKS);
+    let rows = Rows::new(WIDTH, &[4, 4]);
+    let targets = vec![1.0; 8 * 3];
+    let only_view: Vec<f32> = (0..8 * 3).map(|at| f32::from(u8::from(at % 3 == 1))).collect();
+    for (name, config) in pairings() {
+        let mut runner = Runner::new(&layout, &config, Form::Own);
+        runner.run(&rows, Mode::Infer, Some((&targets, &only_view)));
+        for spec in runner.params.specs() {
+            if !matches!(spec.scope, Scope::PerTask | Scope::PerScenarioTask) {
+                continue;
+            }
+            let gradient = runner.gradients.get(&spec.name).unwrap();
+            for (part, gradient) in gradient.chunks_exact(spec.len() / spec.dims[0]).enumerate() {
+                let trained = gradient.iter().any(|g| *g != 0.0);
+                assert!(part % 3 == 1 || !trained, "{name}: `{}` of task {}", spec.name, part % 3);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_is_scored_alone_as_in_a_batch() {
+    let layout = layout(WIDTH, 3, &TASKS);
+    let rows = Rows::new(WIDTH, &[3, 0, 2]);
+    for (name, config) in pairings_and_cases() {
+        for form in forms(&config) {
+            let mut runner = Runner::new(&layout, &config, form);
+            let together = runner.scores(&rows);
+            let columns = runner.network.columns();
+            for row in 0..rows.count() {
+                let alone = runner.scores(&rows.only(row));
+                let beside = &together[row * columns..(row + 1) * columns];
+                for (alone, beside) in alone.iter().zip(beside) {
+                    assert!((alone - beside).abs() <= 1e-6, "{name}, {form:?}, row {row}: {alone} and {beside}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_s_own_heads_score_the_same_when_every_head_is_run() {
+    let layout = layout(WIDTH, 3, &TASKS);
+    let rows = Rows::new(WIDTH, &[2, 1, 2]);
+    for (name, config) in pairings_and_cases().into_iter().filter(|(_, config)| config.task.has_heads_per_scenario()) {
+        let own = Runner::new(&layout, &config, Form::Own).scores(&rows);
+        let every = Runner::new(&layout, &config, Form::Every).scores(&rows);
+        for (row, (own, every)) in own.chunks_exact(3).zip(every.chunks_exact(9)).enumerate() {
+            let beside = &every[3 * rows.scenario[row]..][..3];
+            let same = own.iter().zip(beside).all(|(own, beside)| (own - beside).abs() <= 1e-6);
+            assert!(same, "{name}, row {row}: {own:?} and {beside:?}");
+        }
+    }
+}
+
+#[test]
+fn one_scenario_and_one_task_are_enough() {
+    for (name, config) in pairings_and_cases() {
+        let has_product = serde_json::to_value(&config.task).unwrap()["product"] != serde_json::json!([]);
+        for (scenarios, tasks) in [(1, &TASKS[..1]), (1, &TASKS[..]), (3, &TASKS[..1])] {
+            if has_product && tasks.len() == 1 {
+                continue;
+            }
+            let layout = layout(WIDTH, scenarios, tasks);
+            let rows = Rows::new(WIDTH, &[4, 4, 4][..scenarios]);
+            for form in forms(&config) {
+                let mut runner = Runner::new(&layout, &config, form);
+                let scores = runner.scores(&rows);
+                assert!(scores.iter().all(|p| (0.0..=1.0).contains(p)), "{name}, {scenarios} scenarios: {scores:?}");
+                let finite = runner.gradients.values().iter().all(|g| g.is_finite());
+                assert!(finite, "{name}, {scenarios} scenarios, {form:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn only_a_network_without_scenario_layer_and_heads_of_their_own_ignores_the_scenario() {
+    let layout = layout(WIDTH, 2, &TASKS);
+    let mut here = Rows::new(WIDTH, &[1, 1]);
+    here.x.copy_within(..WIDTH, WIDTH);
+    for (name, config) in pairings_and_cases() {
+        let scores = Runner::new(&layout, &config, Form::Own).scores(&here);
+        let blind =
+            matches!(config.scenario, ScenarioLayerConfig::Identity(_)) && !config.task.has_heads_per_scenario();
+        assert_eq!(scores[..3] == scores[3..], blind, "{name}: {scores:?}");
+    }
+}
+
+#[test]
+fn attention_is_a_distribution_over_the_other_scenarios() {
+    let layout = layout(WIDTH, 4, &TASKS);
+    let mut runner = Runner::new(&layout, &ModelConfig::default(), Form::Own);
+    runner.scores(&Rows::new(WIDTH, &[1, 1, 1, 1]));
+    for (scenario, alpha) in runner.probe("san.alpha").chunks_exact(4).enumerate() {
+        assert_eq!(alpha[scenario], 0.0);
+        assert!((alpha.iter().sum::<f32>() - 1.0).abs() < 1e-6 && alpha.iter().all(|a| *a >= 0.0), "{alpha:?}");
+    }
+}
+
+#[test]
+fn gates_are_distributions_over_experts() {
+    let layout = layout(WIDTH, 3, &TASKS);
+    let mut runner = Runner::new(&layout, &ModelConfig::default(), Form::Own);
+    runner.scores(&Rows::new(WIDTH, &[2, 2, 2]));
+    for (probe, size) in [("scenario.shared.gate", 4), ("scenario.specific.gate", 4), ("task.level0.gate", 6)] {
+        for gate in runner.probe(probe).chunks_exact(size) {
+            assert!(
+                (gate.iter().sum::<f32>() - 1.0).abs() < 1e-6 && gate.iter().all(|g| *g >= 0.0),
+                "{probe}: {gate:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_network_of_the_authors_code_has_1421598_parameters() {
+    let config = zoo::find("official_compat").unwrap().config();
+    let network = Network::record(&layout(10, 6, &["click", "order"]), &config, Form::Own).unwrap();
+    let part = |prefix: &str| -> usize {
+        let specs = network.graph.params().iter().filter(|spec| spec.trainable && spec.name.starts_with(prefix));
+        specs.map(ParamSpec::len).sum()
+    };
+    assert_eq!(part("scenario.shared.") + part("scenario.specific."), 338_625);
+    assert_eq!(part("scenario.san."), 17_037);
+    assert_eq!(part("task.level0.shared.") + part("task.level0.specific."), 856_960);
+    assert_eq!(part("task.level0.gate."), 9_264);
+    assert_eq!(part("task.tower."), 199_692);
+    assert_eq!(part("input_norm."), 20);
+    assert_eq!(part(""), 1_421_598);
+}
+
+#[test]
+fn a_summed_gate_learns_nothing() {
+    let layout = layout(WIDTH, 2, &TASKS);
+    let summed = CgcConfig { cgc_gate: CgcGate::Sum, ..cases::cgc() };
+    let config = ModelConfig { task: TaskLayerConfig::Cgc(summed), ..ModelConfig::default() };
+    for form in [Form::Own, Form::Every] {
+        let mut runner = Runner::new(&layout, &config, form);
+        runner.run(&Rows::new(WIDTH, &[3, 3]), Mode::Train { seed: 1 }, None);
+        for name in ["task.level0.gate.weight", "task.level0.gate.bias"] {
+            assert!(runner.gradients.get(name).unwrap().iter().all(|g| *g == 0.0), "`{name}` in {form:?}");
+        }
+    }
+}
+
+#[test]
+fn dropout_drops_in_training_alone() {
+    let layout = layout(WIDTH, 2, &TASKS);
+    let rows = Rows::new(WIDTH, &[3, 3]);
+    let scenario = HinetConfig { sei_dropout: 0.5, ..HinetConfig::default() };
+    let task = CgcConfig { expert_dropout: 0.5, tower_dropout: 0.5, ..CgcConfig::default() };
+    let dropped = [
+        ModelConfig { scenario: ScenarioLayerConfig::Hinet(scenario), ..ModelConfig::default() },
+        ModelConfig { task: TaskLayerConfig::Cgc(task), ..ModelConfig::default() },
+    ];
+    let plain = Runner::new(&layout, &ModelConfig::default(), Form::Own).scores(&rows);
+    for config in dropped {
+        let mut runner = Runner::new(&layout, &config, Form::Own);
+        assert_eq!(runner.scores(&rows), plain, "inference");
+        let mut train = |seed: u64| {
+            runner.run(&rows, Mode::Train { seed }, None);
+            runner.value(runner.network.scores).to_vec()
+        };
+        let first = train(1);
+        assert_ne!(first, plain);
+        assert_ne!(first, train(2));
+        assert_eq!(first, train(1));
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(12))]
+
+    #[test]
+    fn permuting_rows_permutes_scores(counts in prop::collection::vec(0_usize..5, 3), turn in 0_usize..4) {
+        let layout = layout(WIDTH, 3, &TASKS);
+        let rows = Rows::new(WIDTH, &counts);
+        // Rows stay with their scenario: each group is turned in itself.
+        let order: Vec<usize> = rows
+            .offsets
+            .windows(2)
+            .flat_map(|range| {
+                let mut group: Vec<usize> = (range[0]..range[1]).collect();
+                let by = turn.min(group.len());
+                group.rotate_left(by);
+                group
+            })
+            .collect();
+        let x = order.iter().flat_map(|&row| rows.x[row * WIDTH..(row + 1) * WIDTH].to_vec()).collect();
+        let turned = Rows { x, ..rows.clone() };
+        for (name, config) in pairings() {
+            let mut runner = Runner::new(&layout, &config, Form::Own);
+            let (before, after) = (runner.scores(&rows), runner.scores(&turned));
+            for (row, &from) in order.iter().enumerate() {
+                let (after, before) = (&after[row * 3..row * 3 + 3], &before[from * 3..from * 3 + 3]);
+                let same = after.iter().zip(before).all(|(after, before)| (after - before).abs() <= 1e-6);
+                prop_assert!(same, "{}: {:?} and {:?}", name, after, before);
+            }
+        }
+    }
+}

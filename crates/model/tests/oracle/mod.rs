@@ -1,0 +1,283 @@
+//! Every layer as plain loops over one row in double precision, written from the papers' equations and the names and
+//! dims of parameters alone.
+
+use std::collections::BTreeMap;
+
+use hinet_model::{
+    CgcConfig, CgcGate, ConcatOrder, HinetConfig, IdentityConfig, InputNorm, ModelConfig, ProductConfig,
+    ScenarioLayerConfig, TaskLayerConfig, TaskScope, TowerConfig,
+};
+use hinet_tape::Params;
+
+/// A model as the oracle reads it.
+pub(crate) struct Oracle<'a> {
+    pub(crate) config: &'a ModelConfig,
+    pub(crate) params: BTreeMap<String, Vec<f64>>,
+    pub(crate) scenarios: usize,
+    pub(crate) tasks: &'a [&'a str],
+}
+
+impl<'a> Oracle<'a> {
+    pub(crate) fn new(config: &'a ModelConfig, params: &Params, scenarios: usize, tasks: &'a [&'a str]) -> Oracle<'a> {
+        let values = |index: usize| params.at(index).iter().map(|&value| f64::from(value)).collect();
+        let params = params.specs().iter().enumerate().map(|(index, spec)| (spec.name.clone(), values(index)));
+        Oracle { config, params: params.collect(), scenarios, tasks }
+    }
+
+    /// Probability of each task for a row of a scenario; none is an unknown one.
+    pub(crate) fn score(&self, x: &[f64], scenario: Option<usize>) -> Vec<f64> {
+        match scenario {
+            Some(own) => self.score_by_heads_of(x, own, own),
+            None => {
+                let c = self.scenario_layer(&self.normalise(x), None);
+                let all: Vec<Vec<f64>> = (0..self.scenarios).map(|view| self.task_layer(&c, view)).collect();
+                (0..self.tasks.len()).map(|task| mean(all.iter().map(|p| p[task]))).collect()
+            }
+        }
+    }
+
+    /// As [`Oracle::score`], with the heads of scenario `view`.
+    pub(crate) fn score_by_heads_of(&self, x: &[f64], own: usize, view: usize) -> Vec<f64> {
+        self.task_layer(&self.scenario_layer(&self.normalise(x), Some(own)), view)
+    }
+
+    fn get(&self, name: &str) -> &[f64] {
+        self.params.get(name).unwrap_or_else(|| panic!("no parameter `{name}`"))
+    }
+
+    fn normalise(&self, x: &[f64]) -> Vec<f64> {
+        let affine = |h: Vec<f64>| {
+            let (gain, bias) = (self.get("input_norm.gain"), self.get("input_norm.bias"));
+            h.iter().zip(gain).zip(bias).map(|((h, gain), bias)| h * gain + bias).collect()
+        };
+        let saved = |epsilon: f64| {
+            let (mean, variance) = (self.get("input_norm.mean"), self.get("input_norm.variance"));
+            x.iter().zip(mean).zip(variance).map(move |((x, mean), variance)| (x - mean) / (variance + epsilon).sqrt())
+        };
+        match self.config.input_norm {
+            InputNorm::None => x.to_vec(),
+            InputNorm::LayerNorm => {
+                let center = mean(x.iter().copied());
+                let variance = mean(x.iter().map(|x| (x - center).powi(2)));
+                affine(x.iter().map(|x| (x - center) / (variance + 1e-5).sqrt()).collect())
+            }
+            InputNorm::BatchNorm => affine(saved(1e-5).collect()),
+            InputNorm::FrozenAffine => affine(saved(1e-3).collect()),
+        }
+    }
+
+    fn scenario_layer(&self, x: &[f64], scenario: Option<usize>) -> Vec<f64> {
+        match &self.config.scenario {
+            ScenarioLayerConfig::Hinet(config) => self.hinet(config, x, scenario),
+            ScenarioLayerConfig::Identity(IdentityConfig {}) => x.to_vec(),
+        }
+    }
+
+    fn task_layer(&self, c: &[f64], view: usize) -> Vec<f64> {
+        match &self.config.task {
+            TaskLayerConfig::Cgc(config) => self.cgc(config, c, view),
+            TaskLayerConfig::Tower(config) => self.tower(config, c, view),
+        }
+    }
+
+    /// `x W + b` of the network number `at.0`, or of part `at.1` of `at.2` networks that share a block.
+    fn dense(&self, name: &str, at: (usize, usize, usize), x: &[f64], width: usize) -> Vec<f64> {
+        let (block, part, parts) = at;
+        let weight = self.get(&format!("{name}.weight"));
+        let row = width * parts;
+        (part * width..(part + 1) * width)
+            .map(|o| {
+                let bias = self.params.get(&format!("{name}.bias")).map_or(0.0, |bias| bias[block * row + o]);
+                bias + (0..x.len()).map(|i| x[i] * weight[(block * x.len() + i) * row + o]).sum::<f64>()
+            })
+            .collect()
+    }
+
+    /// Layers with ReLU after each. The first may be a part of a wide block; the later ones are number `later`.
+    fn mlp(&self, name: &str, first: (usize, usize, usize), later: usize, x: &[f64], units: &[usize]) -> Vec<f64> {
+        let mut h = x.to_vec();
+        for (number, &width) in units.iter().enumerate() {
+            let at = if number == 0 { first } else { (later, 0, 1) };
+            h = relu(self.dense(&format!("{name}.{number}"), at, &h, width));
+        }
+        h
+    }
+
+    // HiNet, sections 1.2 to 1.6 of the specification.
+
+    fn hinet(&self, config: &HinetConfig, x: &[f64], scenario: Option<usize>) -> Vec<f64> {
+        let shared = self.sei(config, "scenario.shared", (0, config.shared_sub_experts), x);
+        let specific: Vec<Vec<f64>> =
+            (0..self.scenarios).map(|m| self.sei(config, "scenario.specific", (m, config.sub_experts), x)).collect();
+        let all: Vec<f64> = vec![1.0 / self.scenarios as f64; self.scenarios];
+        let with_san = config.san && self.scenarios > 1;
+        let own = scenario.map_or_else(|| mix(&all, &specific), |own| specific[own].clone());
+        let attended = with_san.then(|| match scenario {
+            Some(own) => mix(&self.alpha(config, own), &specific),
+            None => mix(&all, &specific),
+        });
+        let parts = [Some(shared), Some(own), attended];
+        let parts = parts.into_iter().flatten();
+        match config.concat_order {
+            ConcatOrder::Gsa => parts.flatten().collect(),
+            ConcatOrder::Asg => parts.rev().flatten().collect(),
+        }
+    }
+
+    fn sei(&self, config: &HinetConfig, name: &str, (expert, count): (usize, usize), x: &[f64]) -> Vec<f64> {
+        let sub_expert = |k: usize| {
+            let block = expert * count + k;
+            self.mlp(name, (block, 0, 1), block, x, &config.units)
+        };
+        let sub_experts: Vec<Vec<f64>> = (0..count).map(sub_expert).collect();
+        let z = self.dense(&format!("{name}.gate"), (expert, 0, 1), x, count);
+        mix(&softmax(&if config.gate_relu { relu(z) } else { z }), &sub_experts)
+    }
+
+    fn alpha(&self, config: &HinetConfig, own: usize) -> Vec<f64> {
+        let dim = config.scenario_dim;
+        let at = (if config.san_per_scenario { own } else { 0 }, 0, 1);
+        let mut h = self.get("scenario.san.embedding")[own * dim..(own + 1) * dim].to_vec();
+        for (number, &width) in config.san_hidden.iter().enumerate() {
+            h = relu(self.dense(&format!("scenario.san.{number}"), at, &h, width));
+        }
+        let z = self.dense("scenario.san.logits", at, &h, self.scenarios);
+        let z = if config.san_relu { relu(z) } else { z };
+        if config.san_include_self {
+            return softmax(&z);
+        }
+        let mut alpha = softmax(&z);
+        alpha[own] = 0.0;
+        let rest: f64 = alpha.iter().sum();
+        alpha.iter().map(|alpha| if config.san_renorm { alpha / rest } else { *alpha }).collect()
+    }
+
+    // Task layers, section 1.7; several levels, section 4.3.
+
+    fn tower(&self, config: &TowerConfig, c: &[f64], view: usize) -> Vec<f64> {
+        let heads = self.heads(&config.product);
+        let logits = (0..heads.len()).map(|head| {
+            let block = self.head_block(config.task_scope, heads.len(), view, head);
+            self.logit(block, c, &config.tower_units)
+        });
+        self.probabilities(&config.product, &heads, &logits.collect::<Vec<_>>())
+    }
+
+    fn logit(&self, block: usize, h: &[f64], units: &[usize]) -> f64 {
+        let h = self.mlp("task.tower", (block, 0, 1), block, h, units);
+        self.dense("task.tower.logit", (block, 0, 1), &h, 1)[0]
+    }
+
+    fn cgc(&self, config: &CgcConfig, c: &[f64], view: usize) -> Vec<f64> {
+        let heads = self.heads(&config.product);
+        let mut own = vec![c.to_vec(); heads.len()];
+        let mut shared = c.to_vec();
+        for level in 0..config.cgc_levels {
+            (own, shared) = self.cgc_level(config, (level, view), &own, &shared);
+        }
+        let logits = own.iter().enumerate().map(|(head, h)| {
+            self.logit(self.head_block(config.task_scope, heads.len(), view, head), h, &config.tower_units)
+        });
+        self.probabilities(&config.product, &heads, &logits.collect::<Vec<_>>())
+    }
+
+    fn cgc_level(
+        &self,
+        config: &CgcConfig,
+        (level, view): (usize, usize),
+        own: &[Vec<f64>],
+        shared: &[f64],
+    ) -> (Vec<Vec<f64>>, Vec<f64>) {
+        let name = format!("task.level{level}");
+        let units = &config.expert_units;
+        // Above the first level, experts that read the same columns lie side by side in one block.
+        let at = |block: usize, k: usize, count: usize, wide: bool| {
+            if wide { (block, k, count) } else { (block * count + k, 0, 1) }
+        };
+        let pool = if config.task_scope == TaskScope::PerScenario { view } else { 0 };
+        let wide_pool = level > 0 && config.task_scope == TaskScope::PerScenario;
+        let pool: Vec<Vec<f64>> = (0..config.shared)
+            .map(|k| {
+                let first = at(pool, k, config.shared, wide_pool);
+                self.mlp(&format!("{name}.shared"), first, pool * config.shared + k, shared, units)
+            })
+            .collect();
+        let mut everything = Vec::new();
+        let mut next = Vec::new();
+        for (head, h) in own.iter().enumerate() {
+            let block = self.head_block(config.task_scope, own.len(), view, head);
+            let specific: Vec<Vec<f64>> = (0..config.specific)
+                .map(|k| {
+                    let first = at(block, k, config.specific, level > 0);
+                    self.mlp(&format!("{name}.specific"), first, block * config.specific + k, h, units)
+                })
+                .collect();
+            let experts = [&specific[..], &pool].concat();
+            next.push(mix(&self.cgc_gate(config, &format!("{name}.gate"), (block, experts.len()), h), &experts));
+            everything.extend(specific);
+        }
+        everything.extend(pool);
+        let path = if level + 1 < config.cgc_levels && config.shared > 0 {
+            let block = if config.task_scope == TaskScope::Task { 0 } else { view };
+            let gate = self.cgc_gate(config, &format!("{name}.shared_gate"), (block, everything.len()), shared);
+            mix(&gate, &everything)
+        } else {
+            Vec::new()
+        };
+        (next, path)
+    }
+
+    fn cgc_gate(&self, config: &CgcConfig, name: &str, (block, count): (usize, usize), x: &[f64]) -> Vec<f64> {
+        match config.cgc_gate {
+            CgcGate::Softmax => softmax(&self.dense(name, (block, 0, 1), x, count)),
+            CgcGate::Sum => vec![1.0; count],
+        }
+    }
+
+    fn head_block(&self, scope: TaskScope, heads: usize, view: usize, head: usize) -> usize {
+        if scope == TaskScope::Task { head } else { view * heads + head }
+    }
+
+    /// Tasks that have a head.
+    fn heads(&self, products: &[ProductConfig]) -> Vec<&'a str> {
+        let needed = |name: &&str| {
+            let plain = products.iter().all(|product| product.task != *name);
+            plain || products.iter().any(|product| product.of.iter().any(|of| of == name))
+        };
+        self.tasks.iter().copied().filter(needed).collect()
+    }
+
+    fn probabilities(&self, products: &[ProductConfig], heads: &[&str], logits: &[f64]) -> Vec<f64> {
+        let head = |name: &str| sigmoid(logits[heads.iter().position(|head| *head == name).unwrap()]);
+        let task = |name: &&str| match products.iter().find(|product| product.task == **name) {
+            Some(product) => product.of.iter().map(|of| head(of)).product(),
+            None => head(name),
+        };
+        self.tasks.iter().map(task).collect()
+    }
+}
+
+/// Sum of weights times vectors.
+fn mix(weights: &[f64], vectors: &[Vec<f64>]) -> Vec<f64> {
+    assert_eq!(weights.len(), vectors.len());
+    (0..vectors[0].len()).map(|c| weights.iter().zip(vectors).map(|(weight, v)| weight * v[c]).sum()).collect()
+}
+
+fn mean(values: impl Iterator<Item = f64> + Clone) -> f64 {
+    values.clone().sum::<f64>() / values.count() as f64
+}
+
+fn relu(x: Vec<f64>) -> Vec<f64> {
+    x.into_iter().map(|x| x.max(0.0)).collect()
+}
+
+fn sigmoid(x: f64) -> f64 {
+    1.0 / (1.0 + (-x).exp())
+}
+
+fn softmax(z: &[f64]) -> Vec<f64> {
+    let highest = z.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let powers: Vec<f64> = z.iter().map(|z| (z - highest).exp()).collect();
+    let total: f64 = powers.iter().sum();
+    powers.iter().map(|power| power / total).collect()
+}
