@@ -1,11 +1,21 @@
 //! From files to batches: sources, schema, encoder, splits, seed streams and the synthetic generator of `hinet`.
 
 mod batch;
+mod error;
+mod expression;
 mod schema;
+mod seed;
+mod source;
+mod split;
 
 pub use batch::{Batch, Column};
+pub use error::DataError;
+pub use expression::Expression;
 pub use schema::{
     CategoricalConfig, DataConfig, Encoding, FeatureConfig, Keep, Layout, Missing, MultiConfig, NumericConfig, Paths,
     Pooling, ScenarioConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform, UnknownConfig,
     UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
 };
+pub use seed::Seed;
+pub use source::{Chunk, Order, RowStream, Rows, Source};
+pub use split::{Part, Split, SplitBy, SplitConfig};

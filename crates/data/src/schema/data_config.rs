@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::split::SplitConfig;
+
 /// Where the rows come from and which columns have a part other than feature or label: the table `[data]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -17,6 +19,9 @@ pub struct DataConfig {
     /// Files of the test rows: looked at once, at the end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<Paths>,
+    /// How `train` is cut into train, valid and test; instead of `valid` and `test`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split: Option<SplitConfig>,
     /// Column with the weight of each row: a finite number, zero or more. Without it every row weighs 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
@@ -133,6 +138,7 @@ impl DataConfig {
             train,
             valid: None,
             test: None,
+            split: None,
             weight: None,
             user: None,
             request: None,
