@@ -1,5 +1,7 @@
 //! Encoded rows as plain vectors: what the model reads. No Arrow beyond this point.
 
+use std::ops::Range;
+
 /// Encoded rows, in input order or grouped by scenario.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
@@ -80,25 +82,48 @@ impl Batch {
 
     /// Adds the rows of `other`, which must come from the same encoder, behind these. The result counts as not grouped.
     pub fn append(&mut self, other: &Batch) {
-        if self.rows == 0 {
-            let first_row = self.first_row;
-            *self = Batch { first_row, ..other.clone() };
-        } else {
-            assert_eq!(self.features.len(), other.features.len(), "batches of different encoders");
-            for (mine, theirs) in self.features.iter_mut().zip(&other.features) {
-                mine.append(theirs);
-            }
-            self.scenario.extend_from_slice(&other.scenario);
-            self.labels.extend_from_slice(&other.labels);
-            self.observed.extend_from_slice(&other.observed);
-            self.weight.extend_from_slice(&other.weight);
-            self.user.extend_from_slice(&other.user);
-            self.request.extend_from_slice(&other.request);
-            self.rows += other.rows;
+        self.append_rows(other, 0..other.rows);
+    }
+
+    /// Adds some rows of `other`, which must come from the same encoder, behind these. The result counts as not grouped.
+    /// The cost does not depend on how many rows there are already.
+    pub fn append_rows(&mut self, other: &Batch, rows: Range<usize>) {
+        if self.features.is_empty() {
+            self.features.extend(other.features.iter().map(Column::like));
         }
+        assert_eq!(self.features.len(), other.features.len(), "batches of different encoders");
+        for (mine, theirs) in self.features.iter_mut().zip(&other.features) {
+            mine.append(theirs, &rows, other.rows);
+        }
+        let tasks = other.tasks();
+        let labels = rows.start * tasks..rows.end * tasks;
+        self.scenario.extend_from_slice(&other.scenario[rows.clone()]);
+        self.labels.extend_from_slice(&other.labels[labels.clone()]);
+        self.observed.extend_from_slice(&other.observed[labels]);
+        self.weight.extend_from_slice(&other.weight[rows.clone()]);
+        let groups = |ids: &[u64]| if ids.is_empty() { 0..0 } else { rows.clone() };
+        self.user.extend_from_slice(&other.user[groups(&other.user)]);
+        self.request.extend_from_slice(&other.request[groups(&other.request)]);
+        if !self.offsets.is_empty() {
+            self.offsets.clear();
+            self.position.clear();
+        }
+        self.rows += rows.len();
+        self.position.extend(self.position.len() as u32..self.rows as u32);
+    }
+
+    /// Takes all rows out and keeps the memory for others.
+    pub fn clear(&mut self) {
+        self.rows = 0;
+        self.features.iter_mut().for_each(Column::clear);
+        self.scenario.clear();
         self.offsets.clear();
+        self.labels.clear();
+        self.observed.clear();
+        self.weight.clear();
+        self.user.clear();
+        self.request.clear();
         self.position.clear();
-        self.position.extend(0..self.rows as u32);
     }
 
     /// Labels per row; 0 for a batch without rows.
@@ -146,22 +171,50 @@ impl Column {
         }
     }
 
-    fn append(&mut self, other: &Column) {
+    /// An empty column of the same kind.
+    fn like(&self) -> Column {
+        match self {
+            Column::Ids(_) => Column::Ids(Vec::new()),
+            Column::Dense(_) => Column::Dense(Vec::new()),
+            Column::Bag { weights, .. } => {
+                Column::Bag { offsets: vec![0], ids: Vec::new(), weights: weights.as_ref().map(|_| Vec::new()) }
+            }
+        }
+    }
+
+    /// Adds `rows` of the `total` rows of `other`.
+    fn append(&mut self, other: &Column, rows: &Range<usize>, total: usize) {
         match (self, other) {
-            (Column::Ids(mine), Column::Ids(theirs)) => mine.extend_from_slice(theirs),
-            (Column::Dense(mine), Column::Dense(theirs)) => mine.extend_from_slice(theirs),
+            (Column::Ids(mine), Column::Ids(theirs)) => mine.extend_from_slice(&theirs[rows.clone()]),
+            (Column::Dense(mine), Column::Dense(theirs)) => {
+                let width = theirs.len().checked_div(total).unwrap_or(0);
+                mine.extend_from_slice(&theirs[rows.start * width..rows.end * width]);
+            }
             (
                 Column::Bag { offsets, ids, weights },
                 Column::Bag { offsets: more, ids: more_ids, weights: more_weights },
             ) => {
+                let (from, to) = (more[rows.start], more[rows.end]);
                 let base = ids.len() as u32;
-                offsets.extend(more.iter().skip(1).map(|offset| base + offset));
-                ids.extend_from_slice(more_ids);
+                offsets.extend(more[rows.start + 1..=rows.end].iter().map(|offset| base + (offset - from)));
+                ids.extend_from_slice(&more_ids[from as usize..to as usize]);
                 if let (Some(weights), Some(more)) = (weights, more_weights) {
-                    weights.extend_from_slice(more);
+                    weights.extend_from_slice(&more[from as usize..to as usize]);
                 }
             }
             (Column::Ids(_) | Column::Dense(_) | Column::Bag { .. }, _) => panic!("batches of different encoders"),
+        }
+    }
+
+    fn clear(&mut self) {
+        match self {
+            Column::Ids(ids) => ids.clear(),
+            Column::Dense(values) => values.clear(),
+            Column::Bag { offsets, ids, weights } => {
+                offsets.truncate(1);
+                ids.clear();
+                weights.iter_mut().for_each(Vec::clear);
+            }
         }
     }
 
@@ -262,7 +315,11 @@ mod tests {
         #[test]
         fn appending_then_taking_the_parts_gives_the_parts(first in prop::collection::vec(0_u16..3, 1..20), second in prop::collection::vec(0_u16..3, 1..20)) {
             let mut both = Batch { first_row: 7, ..Batch::default() };
-            both.append(&batch(&first));
+            both.append(&batch(&second));
+            both.clear();
+            let half = first.len() / 2;
+            both.append_rows(&batch(&first), 0..half);
+            both.append_rows(&batch(&first), half..first.len());
             both.append(&batch(&second));
             let cut = first.len() as u32;
             prop_assert_eq!(both.take(&(0..cut).collect::<Vec<_>>()), batch(&first));

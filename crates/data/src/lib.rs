@@ -1,21 +1,25 @@
 //! From files to batches: sources, schema, encoder, splits, seed streams and the synthetic generator of `hinet`.
 
 mod batch;
+mod encoder;
 mod error;
 mod expression;
 mod schema;
 mod seed;
 mod source;
 mod split;
+mod stream;
 
 pub use batch::{Batch, Column};
+pub use encoder::{EncodeCounts, Encoder, FeatureCounts, Need};
 pub use error::DataError;
 pub use expression::Expression;
 pub use schema::{
     CategoricalConfig, DataConfig, Encoding, FeatureConfig, Keep, Layout, Missing, MultiConfig, NumericConfig, Paths,
-    Pooling, ScenarioConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform, UnknownConfig,
-    UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
+    Pooling, ScenarioConfig, SchemaConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform,
+    UnknownConfig, UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
 };
 pub use seed::Seed;
 pub use source::{Chunk, Order, RowStream, Rows, Source};
 pub use split::{Part, Split, SplitBy, SplitConfig};
+pub use stream::{Batches, StreamConfig, TrainStream, in_order};

@@ -9,4 +9,18 @@ pub use feature_config::{
     CategoricalConfig, Encoding, FeatureConfig, Keep, Missing, MultiConfig, NumericConfig, SequenceConfig, Transform,
     VectorConfig, VectorMissing, WeightedConfig,
 };
+pub(crate) use feature_config::{OWN_TABLE, default_buckets, default_dim, default_min_count, default_weight_separator};
 pub use layout::{Layout, Pooling, Slot, TableSpec, TaskSpec, UnknownScenario};
+
+/// Everything that decides what an [`Encoder`](crate::Encoder) does, as the experiment file has it.
+#[derive(Clone, Copy, Debug)]
+pub struct SchemaConfig<'a> {
+    /// `[data]`: here the columns of weight, user and request.
+    pub data: &'a DataConfig,
+    /// `[scenario]`.
+    pub scenario: &'a ScenarioConfig,
+    /// `[[task]]`.
+    pub tasks: &'a [TaskConfig],
+    /// `[[feature]]`.
+    pub features: &'a [FeatureConfig],
+}

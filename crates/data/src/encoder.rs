@@ -1,0 +1,181 @@
+//! From raw rows to encoded ones: fitted on train, saved beside the weights, the same wherever the model goes.
+
+mod counts;
+mod draft;
+mod encode;
+mod feature;
+mod fit;
+mod items;
+mod json;
+mod key;
+mod number;
+mod refusal;
+mod sketch;
+mod task;
+mod vocabulary;
+
+use std::path::Path;
+
+pub use counts::{EncodeCounts, FeatureCounts};
+
+use self::feature::{Feature, Table};
+use self::json::Body;
+use self::key::Key;
+use self::task::Task;
+use self::vocabulary::Vocabulary;
+use crate::{Batch, DataError, Layout, Rows, SchemaConfig, Source, UnknownScenario};
+
+/// Turns raw rows into a [`Batch`]: categories into rows of tables, numbers into buckets or scaled numbers, scenarios into ids.
+/// Fitted on train alone; saved as versioned JSON.
+///
+/// A category means the same however it is written: `2`, `2.0` and `"2"` are one value, `true` and `"true"` too; `"02"` is another.
+/// A null, an empty text and not-a-number are missing. Row 0 of every table stands for a missing value, row 1 for one that train did not
+/// have (or too rarely); values follow from row 2 on, the most frequent first, equally frequent ones by value.
+#[derive(Clone, Debug)]
+pub struct Encoder {
+    scenario: Scenario,
+    weight: Option<String>,
+    user: Option<String>,
+    request: Option<String>,
+    tasks: Vec<Task>,
+    tables: Vec<Table>,
+    features: Vec<Feature>,
+    layout: Layout,
+}
+
+/// The scenario column and what train had there.
+#[derive(Clone, Debug, PartialEq)]
+struct Scenario {
+    column: String,
+    values: Vocabulary,
+    rows: Vec<u64>,
+    unknown: UnknownScenario,
+}
+
+/// What the rows are encoded for, and so which columns are needed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// To learn or to evaluate: features, scenario, labels, weights, user, request.
+    Labels,
+    /// To score: features and scenario only. Labels stay empty, every row weighs 1.
+    Features,
+}
+
+impl Encoder {
+    /// Learns vocabularies, quantiles, means and scenarios from train, in one pass over the columns concerned.
+    ///
+    /// Vocabularies are held in memory, and while fitting with every value met, rare ones too; everything else is bounded.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] for options that contradict one another, with keys such as `feature[0].buckets` (counted from 0), `task[1].name`,
+    /// `scenario.unknown`; [`DataError::Expression`]; [`DataError::MissingColumn`]; [`DataError::Empty`] without rows;
+    /// [`DataError::BadValue`] for cells that do not fit; whatever reading gives.
+    pub fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, DataError> {
+        fit::fit(config, train)
+    }
+
+    /// The shape of what comes out: all that a model needs to know.
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// Columns that encoding reads, each once, in a fixed order.
+    pub fn columns(&self, need: Need) -> Vec<String> {
+        let mut columns = vec![self.scenario.column.clone()];
+        columns.extend(self.features.iter().flat_map(Feature::columns).map(str::to_owned));
+        if need == Need::Labels {
+            columns.extend([&self.weight, &self.user, &self.request].into_iter().flatten().cloned());
+            columns.extend(self.tasks.iter().flat_map(Task::columns));
+        }
+        let mut seen = std::collections::BTreeSet::new();
+        columns.retain(|column| seen.insert(column.clone()));
+        columns
+    }
+
+    /// Columns that should be read as text where the format leaves the choice: categories, so that `007` is not `7`.
+    /// [`Encoder::fit`] and the streams of this crate see to it themselves; who reads files otherwise passes this to
+    /// [`Source::with_text_columns`].
+    pub fn text_columns(&self) -> Vec<String> {
+        text_columns(&self.features, &self.scenario.column, &[&self.user, &self.request])
+    }
+
+    /// Encodes rows, in their order (not grouped; [`Batch::grouped`] does that). What train had not is counted in `counts`.
+    ///
+    /// # Errors
+    /// [`DataError::MissingColumn`]; [`DataError::UnknownScenario`] under the policy `error`; [`DataError::BadValue`] for cells that do not
+    /// fit: a label other than 0, 1 or nothing, a weight below zero, a text where a number is needed, a missing value under the policy
+    /// `error`.
+    pub fn encode(&self, rows: &Rows, need: Need, counts: &mut EncodeCounts) -> Result<Batch, DataError> {
+        encode::encode(self, rows, need, counts)
+    }
+
+    /// The value behind a row of a table with a vocabulary; nothing for the reserved rows 0 and 1, for other tables and beyond the end.
+    pub fn value(&self, table: usize, row: u32) -> Option<String> {
+        let place = row.checked_sub(feature::FIRST_ROW)?;
+        match &self.tables.get(table)?.ids {
+            feature::Ids::Vocabulary { values } => {
+                ((place as usize) < values.len()).then(|| values.value(place).to_string())
+            }
+            feature::Ids::Hash { .. } | feature::Ids::Raw { .. } | feature::Ids::Buckets { .. } => None,
+        }
+    }
+
+    /// The encoder as JSON: objects on lines of their own, lists of values on one line; the same encoder gives the same text.
+    pub fn to_json(&self) -> String {
+        json::write(self)
+    }
+
+    /// Reads what [`Encoder::to_json`] wrote; `file` is for messages.
+    ///
+    /// # Errors
+    /// [`DataError::Format`] for a version this program does not know, for what is no encoder, and for one that contradicts itself.
+    pub fn from_json(text: &str, file: &Path) -> Result<Encoder, DataError> {
+        json::read(text, file)
+    }
+
+    /// Puts the parts together and derives the layout.
+    fn new(body: Body, tasks: Vec<Task>) -> Encoder {
+        let scenario = Scenario {
+            column: body.scenario.column,
+            values: body.scenario.values,
+            rows: body.scenario.rows,
+            unknown: body.scenario.unknown,
+        };
+        let layout = Layout {
+            tables: body.tables.iter().map(Table::spec).collect(),
+            slots: body.features.iter().map(Feature::slot).collect(),
+            scenarios: scenario.values.values().map(|value| value.to_string()).collect(),
+            scenario_rows: scenario.rows.clone(),
+            tasks: tasks.iter().map(Task::spec).collect(),
+            unknown: scenario.unknown,
+        };
+        Encoder {
+            scenario,
+            weight: body.weight,
+            user: body.user,
+            request: body.request,
+            tasks,
+            tables: body.tables,
+            features: body.features,
+            layout,
+        }
+    }
+}
+
+/// Columns of categories, of the scenario, and of groups.
+fn text_columns(features: &[Feature], scenario: &str, groups: &[&Option<String>]) -> Vec<String> {
+    let categories = features.iter().filter(|feature| feature.wants_text()).flat_map(Feature::columns);
+    let groups = groups.iter().filter_map(|column| column.as_deref());
+    let mut columns: Vec<String> =
+        categories.chain(std::iter::once(scenario)).chain(groups).map(str::to_owned).collect();
+    columns.sort_unstable();
+    columns.dedup();
+    columns
+}
+
+/// The id of a scenario, if train had it.
+impl Scenario {
+    fn id(&self, key: Key<'_>) -> Option<u16> {
+        self.values.get(key).map(|id| id as u16)
+    }
+}

@@ -1,0 +1,333 @@
+//! Learning the encoder from train.
+
+use rayon::prelude::*;
+
+use super::draft::{Draft, NumberFit};
+use super::encode::{absent, bag_ids, refused};
+use super::feature::{Feature, Ids, Rule};
+use super::items::{MISSING, one_per_row};
+use super::json::{Body, SavedScenario};
+use super::key::{Key, for_each_key};
+use super::number::{Moments, for_each_number};
+use super::refusal::Refusal;
+use super::sketch::Sketch;
+use super::task::Task;
+use super::vocabulary::Vocabulary;
+use super::{Encoder, text_columns};
+use crate::{DataError, Missing, Order, Rows, SchemaConfig, Source, UnknownConfig, UnknownScenario};
+
+/// Scenario ids are 16 bits, and one is for the unknown.
+const MAX_SCENARIOS: usize = u16::MAX as usize - 1;
+
+pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, DataError> {
+    let tasks = Task::check(config.tasks)?;
+    let draft = Draft::new(config.features)?;
+    check_leaks(config, &draft.features, &tasks)?;
+    let groups = [&config.data.user, &config.data.request];
+    let train = train.with_text_columns(&text_columns(&draft.features, &config.scenario.column, &groups));
+    check_columns(config, &draft.features, &tasks, &train)?;
+    let mut learners = learners(&draft);
+    let mut scenarios = Counter::default();
+    let mut unknown_rows = 0_u64;
+    let columns = columns_to_learn(config, &draft, &learners);
+    for rows in train.read(&columns, Order::InFile)? {
+        let rows = rows?;
+        unknown_rows += count_scenarios(config, &rows, &mut scenarios)?;
+        let results: Vec<Result<(), DataError>> =
+            learners.par_iter_mut().map(|learner| learner.observe(&draft.features, &rows)).collect();
+        results.into_iter().collect::<Result<(), DataError>>()?;
+    }
+    let scenario = scenario(config, &scenarios, unknown_rows, &train)?;
+    let (features, tables) = settle(draft, learners)?;
+    let mut body = Body::new(scenario, &tasks, features, tables);
+    body.weight.clone_from(&config.data.weight);
+    body.user.clone_from(&config.data.user);
+    body.request.clone_from(&config.data.request);
+    Ok(Encoder::new(body, tasks))
+}
+
+/// Values and how often each occurred.
+#[derive(Default)]
+struct Counter {
+    values: Vocabulary,
+    counts: Vec<u64>,
+}
+
+impl Counter {
+    fn intern(&mut self, key: Key<'_>) -> u32 {
+        let id = self.values.intern(key);
+        if id as usize == self.counts.len() {
+            self.counts.push(0);
+        }
+        id
+    }
+
+    fn count(&mut self, ids: &[u32]) {
+        for &id in ids.iter().filter(|&&id| id != MISSING) {
+            self.counts[id as usize] += 1;
+        }
+    }
+
+    /// The frequent values, the most frequent first, equally frequent ones by value.
+    fn frequent(&self, min_count: u64) -> Vocabulary {
+        let ids = 0..self.values.len() as u32;
+        let mut kept: Vec<u32> = ids.filter(|&id| self.counts[id as usize] >= min_count).collect();
+        kept.sort_unstable_by(|&a, &b| {
+            let by_count = self.counts[b as usize].cmp(&self.counts[a as usize]);
+            by_count.then_with(|| natural(self.values.value(a), self.values.value(b)))
+        });
+        self.values.select(&kept)
+    }
+}
+
+/// Integers by size, then texts by their characters.
+fn natural(a: Key<'_>, b: Key<'_>) -> std::cmp::Ordering {
+    match (a, b) {
+        (Key::Integer(a), Key::Integer(b)) => a.cmp(&b),
+        (Key::Integer(_), Key::Text(_)) => std::cmp::Ordering::Less,
+        (Key::Text(_), Key::Integer(_)) => std::cmp::Ordering::Greater,
+        (Key::Text(a), Key::Text(b)) => a.cmp(b),
+    }
+}
+
+/// Learns one table or one column of numbers; learners share nothing, so they may run side by side.
+struct Learner {
+    /// Indices of the features it looks at.
+    features: Vec<usize>,
+    state: State,
+}
+
+enum State {
+    Vocabulary { table: usize, counter: Counter },
+    Quantiles { buckets: usize, sketch: Sketch },
+    Moments(Moments),
+}
+
+fn learners(draft: &Draft) -> Vec<Learner> {
+    let mut learners = Vec::new();
+    for (table, spec) in draft.tables.iter().enumerate() {
+        if matches!(spec.ids, Ids::Vocabulary { .. }) {
+            let readers =
+                draft.features.iter().enumerate().filter(|(_, feature)| feature.slot().table() == Some(table));
+            let features = readers.map(|(index, _)| index).collect();
+            learners.push(Learner { features, state: State::Vocabulary { table, counter: Counter::default() } });
+        }
+    }
+    for &(feature, fit) in &draft.numbers {
+        let state = match fit {
+            NumberFit::Quantiles(buckets) => State::Quantiles { buckets, sketch: Sketch::default() },
+            NumberFit::Moments => State::Moments(Moments::default()),
+        };
+        learners.push(Learner { features: vec![feature], state });
+    }
+    learners
+}
+
+impl Learner {
+    fn observe(&mut self, features: &[Feature], rows: &Rows) -> Result<(), DataError> {
+        for &index in &self.features {
+            let feature = &features[index];
+            let result = match &mut self.state {
+                State::Vocabulary { counter, .. } => count_values(feature, rows, counter)?,
+                State::Quantiles { sketch, .. } => numbers(feature, rows, &mut |number| sketch.add(number))?,
+                State::Moments(moments) => numbers(feature, rows, &mut |number| moments.add(number))?,
+            };
+            result.map_err(|refusal| refused(&refusal, &feature.column, rows))?;
+        }
+        Ok(())
+    }
+}
+
+fn count_values(feature: &Feature, rows: &Rows, counter: &mut Counter) -> Result<Result<(), Refusal>, DataError> {
+    let cells = rows.column(&feature.column)?;
+    let (ids, missing) = match &feature.rule {
+        Rule::Category { missing, .. } => (one_per_row(cells, &mut |key| counter.intern(key)), missing),
+        Rule::Bag(rule) => {
+            let bag = bag_ids(cells, rule, rows, &mut |key| counter.intern(key))?;
+            (bag.map(|bag| bag.ids), &rule.missing)
+        }
+        Rule::Bucket { .. } | Rule::Number { .. } | Rule::Vector { .. } => return Ok(Ok(())),
+    };
+    Ok(ids.and_then(|mut ids| {
+        let stand_in = match absent(missing) {
+            Some(key) => counter.intern(key),
+            None => MISSING,
+        };
+        ids.iter_mut().filter(|id| **id == MISSING).for_each(|id| *id = stand_in);
+        counter.count(&ids);
+        Ok(())
+    }))
+}
+
+fn numbers(feature: &Feature, rows: &Rows, take: &mut impl FnMut(f64)) -> Result<Result<(), Refusal>, DataError> {
+    let missing = match &feature.rule {
+        Rule::Bucket { missing, .. } | Rule::Number { missing, .. } => missing,
+        Rule::Category { .. } | Rule::Bag(_) | Rule::Vector { .. } => return Ok(Ok(())),
+    };
+    let scaled = matches!(feature.rule, Rule::Number { .. });
+    let instead: Option<f64> = match missing {
+        Missing::Value(value) => value.parse().ok(),
+        Missing::OwnRow | Missing::Error => None,
+    };
+    let (mut row, mut infinite) = (0, None);
+    let read = for_each_number(rows.column(&feature.column)?, &mut |number| {
+        match number.or(instead) {
+            Some(number) if scaled && !(number as f32).is_finite() => infinite = infinite.or(Some((row, number))),
+            Some(number) => take(number),
+            None => {}
+        }
+        row += 1;
+    });
+    Ok(read.and(match infinite {
+        Some((row, number)) => Err(Refusal::new(row, number, "a finite number of 32 bits")),
+        None => Ok(()),
+    }))
+}
+
+/// Counts the rows of each scenario; returns how many had none.
+fn count_scenarios(config: &SchemaConfig<'_>, rows: &Rows, counter: &mut Counter) -> Result<u64, DataError> {
+    let column = &config.scenario.column;
+    let mut ids = Vec::with_capacity(rows.len());
+    let cells = rows.column(column)?;
+    for_each_key(cells, &mut |key| ids.push(key.map_or(MISSING, |key| counter.intern(key))))
+        .map_err(|refusal| refused(&refusal, column, rows))?;
+    if counter.counts.len() > MAX_SCENARIOS {
+        let problem = format!("column `{column}` has more than {MAX_SCENARIOS} values; is it the right one?");
+        return Err(DataError::config("scenario.column", problem));
+    }
+    if let (Some(row), UnknownConfig::Error) = (ids.iter().position(|&id| id == MISSING), &config.scenario.unknown) {
+        let expected = "a scenario (unknown = \"mean\" in [scenario] would let it pass)";
+        return Err(rows.bad_value(row, column, expected));
+    }
+    counter.count(&ids);
+    Ok(ids.iter().filter(|&&id| id == MISSING).count() as u64)
+}
+
+/// The scenarios in their natural order, with their rows.
+fn scenario(
+    config: &SchemaConfig<'_>,
+    counter: &Counter,
+    unknown_rows: u64,
+    train: &Source,
+) -> Result<SavedScenario, DataError> {
+    let column = config.scenario.column.clone();
+    if counter.counts.is_empty() {
+        let problem = if unknown_rows == 0 { "has no rows to learn from" } else { "has no row with a scenario" };
+        return Err(DataError::Empty { file: train.files().first().cloned().unwrap_or_default(), problem });
+    }
+    let mut order: Vec<u32> = (0..counter.counts.len() as u32).collect();
+    let numbers: Option<Vec<f64>> = counter.values.values().map(number).collect();
+    match numbers {
+        Some(numbers) => order.sort_unstable_by(|&a, &b| numbers[a as usize].total_cmp(&numbers[b as usize])),
+        None => order.sort_unstable_by_key(|&id| counter.values.value(id).to_string()),
+    }
+    let values = counter.values.select(&order);
+    let mut rows: Vec<u64> = order.iter().map(|&id| counter.counts[id as usize]).collect();
+    let unknown = match &config.scenario.unknown {
+        UnknownConfig::Error => UnknownScenario::Error,
+        UnknownConfig::Mean => UnknownScenario::Mean,
+        UnknownConfig::Scenario(value) => {
+            let id = Key::of_text(value).and_then(|key| values.get(key)).ok_or_else(|| {
+                let known = values.values().map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+                let problem = format!("`{value}` is neither `error`, nor `mean`, nor a scenario of train ({known})");
+                DataError::config("scenario.unknown", problem)
+            })?;
+            rows[id as usize] += unknown_rows;
+            UnknownScenario::Scenario(id as u16)
+        }
+    };
+    Ok(SavedScenario { column, values, rows, unknown })
+}
+
+fn number(key: Key<'_>) -> Option<f64> {
+    match key {
+        Key::Integer(value) => Some(value as f64),
+        Key::Text(text) => text.parse().ok().filter(|number: &f64| number.is_finite()),
+    }
+}
+
+/// Writes what was learned into the rules.
+fn settle(draft: Draft, learners: Vec<Learner>) -> Result<(Vec<Feature>, Vec<super::feature::Table>), DataError> {
+    let Draft { mut features, mut tables, min_counts, .. } = draft;
+    for learner in learners {
+        match learner.state {
+            State::Vocabulary { table, counter } => {
+                if counter.values.len() >= (MISSING - 2) as usize {
+                    let problem =
+                        format!("table `{}` met more values than 32 bits number; use `hash`", tables[table].name);
+                    return Err(DataError::config("feature.encoding", problem));
+                }
+                tables[table].ids = Ids::Vocabulary { values: counter.frequent(min_counts[table]) };
+            }
+            State::Quantiles { buckets, sketch } => {
+                let found = sketch.boundaries(buckets);
+                if let Rule::Bucket { table, boundaries, .. } = &mut features[learner.features[0]].rule {
+                    tables[*table].ids = Ids::Buckets { count: found.len() as u32 + 1 };
+                    *boundaries = found;
+                }
+            }
+            State::Moments(moments) => {
+                if let Rule::Number { scale, .. } = &mut features[learner.features[0]].rule {
+                    *scale = moments.scale();
+                }
+            }
+        }
+    }
+    Ok((features, tables))
+}
+
+/// A label among the inputs makes a perfect and useless model.
+fn check_leaks(config: &SchemaConfig<'_>, features: &[Feature], tasks: &[Task]) -> Result<(), DataError> {
+    for (task, config_of_task) in tasks.iter().zip(config.tasks) {
+        for label in task.label_columns() {
+            let used = if label == config.scenario.column {
+                Some("scenario.column".to_owned())
+            } else if features.iter().any(|feature| feature.columns().any(|column| column == label)) {
+                let reads = |feature: &crate::FeatureConfig| feature.columns().contains(&label);
+                let place = config.features.iter().position(reads);
+                Some(place.map_or("feature".to_owned(), |index| format!("feature[{index}].columns")))
+            } else {
+                None
+            };
+            if let Some(key) = used {
+                let problem = format!("column `{label}` is the label of task `{}`: a leak", config_of_task.name);
+                return Err(DataError::config(&key, problem));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Every column the config names must be there, those that only encoding reads too.
+fn check_columns(
+    config: &SchemaConfig<'_>,
+    features: &[Feature],
+    tasks: &[Task],
+    train: &Source,
+) -> Result<(), DataError> {
+    let named = [&config.data.weight, &config.data.user, &config.data.request];
+    let mut columns = vec![config.scenario.column.clone()];
+    columns.extend(features.iter().flat_map(Feature::columns).map(str::to_owned));
+    columns.extend(tasks.iter().flat_map(Task::columns));
+    columns.extend(named.into_iter().flatten().cloned());
+    let fields = train.schema().fields();
+    let file = train.files().first().cloned().unwrap_or_default();
+    for column in columns {
+        if !fields.iter().any(|field| *field.name() == column) {
+            return Err(DataError::missing_column(&file, &column, fields.iter().map(|field| field.name().as_str())));
+        }
+    }
+    Ok(())
+}
+
+fn columns_to_learn(config: &SchemaConfig<'_>, draft: &Draft, learners: &[Learner]) -> Vec<String> {
+    let mut columns = vec![config.scenario.column.clone()];
+    for &index in learners.iter().flat_map(|learner| &learner.features) {
+        for column in draft.features[index].columns() {
+            if !columns.iter().any(|known| known == column) {
+                columns.push(column.to_owned());
+            }
+        }
+    }
+    columns
+}

@@ -1,0 +1,107 @@
+//! Labels: what is 0 or 1, what was not observed, and which rows a task is about.
+
+use arrow::array::Array;
+use serde::{Deserialize, Serialize};
+
+use crate::{DataError, Expression, Rows, TaskConfig, TaskSpec};
+
+/// A task with its expressions read.
+#[derive(Clone, Debug)]
+pub(super) struct Task {
+    saved: SavedTask,
+    label: Expression,
+    filter: Option<Expression>,
+}
+
+/// A task as the encoder's file has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SavedTask {
+    name: String,
+    label: String,
+    #[serde(rename = "where")]
+    filter: Option<String>,
+    weight: f64,
+}
+
+impl Task {
+    /// Checks the tasks of the config. Keys of errors are `task[0].label`, counted from 0.
+    pub(super) fn check(configs: &[TaskConfig]) -> Result<Vec<Task>, DataError> {
+        if configs.is_empty() {
+            return Err(DataError::config("task", "there must be at least one [[task]]"));
+        }
+        for (index, config) in configs.iter().enumerate() {
+            let key = |option: &str| format!("task[{index}].{option}");
+            if config.name.trim().is_empty() {
+                return Err(DataError::config(&key("name"), "must not be empty"));
+            }
+            if configs[..index].iter().any(|other| other.name == config.name) {
+                let problem = format!("`{}` is the name of a task already", config.name);
+                return Err(DataError::config(&key("name"), problem));
+            }
+            if !(config.weight.is_finite() && config.weight >= 0.0) {
+                return Err(DataError::config(&key("weight"), "must be a finite number of zero or more"));
+            }
+        }
+        configs.iter().map(|config| Task::new(SavedTask::of(config))).collect()
+    }
+
+    pub(super) fn new(saved: SavedTask) -> Result<Task, DataError> {
+        let label = Expression::parse(&saved.label)?;
+        let filter = saved.filter.as_deref().map(Expression::parse).transpose()?;
+        Ok(Task { saved, label, filter })
+    }
+
+    pub(super) fn saved(&self) -> &SavedTask {
+        &self.saved
+    }
+
+    pub(super) fn spec(&self) -> TaskSpec {
+        TaskSpec { name: self.saved.name.clone(), weight: self.saved.weight }
+    }
+
+    pub(super) fn columns(&self) -> Vec<String> {
+        let filter = self.filter.as_ref().map(Expression::columns).unwrap_or_default();
+        self.label_columns().into_iter().chain(filter).collect()
+    }
+
+    pub(super) fn label_columns(&self) -> Vec<String> {
+        self.label.columns()
+    }
+
+    /// The label of each row; nothing where it was not observed or the row is none of the task's.
+    pub(super) fn labels(&self, rows: &Rows) -> Result<Vec<Option<f32>>, DataError> {
+        let values = self.label.eval(rows)?;
+        let applies = self.filter.as_ref().map(|filter| filter.eval(rows)).transpose()?;
+        let mut labels = Vec::with_capacity(values.len());
+        for row in 0..values.len() {
+            let masked = applies.as_ref().is_some_and(|applies| {
+                let holds = applies.is_valid(row) && applies.value(row) != 0.0 && !applies.value(row).is_nan();
+                !holds
+            });
+            if masked || values.is_null(row) {
+                labels.push(None);
+                continue;
+            }
+            let value = values.value(row);
+            if value != 0.0 && value != 1.0 {
+                let column = self.label.text();
+                let expected = format!("a label of task `{}`: 0, 1 or nothing (not observed)", self.saved.name);
+                return Err(DataError::bad_value(&rows.file, rows.number(row), column, &value.to_string(), expected));
+            }
+            labels.push(Some(value as f32));
+        }
+        Ok(labels)
+    }
+}
+
+impl SavedTask {
+    fn of(config: &TaskConfig) -> SavedTask {
+        SavedTask {
+            name: config.name.clone(),
+            label: config.label.clone(),
+            filter: config.filter.clone(),
+            weight: config.weight,
+        }
+    }
+}

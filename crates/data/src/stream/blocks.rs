@@ -1,0 +1,89 @@
+//! Rows into blocks, blocks into batches.
+
+use std::sync::Arc;
+
+use super::ahead::Out;
+use super::cache::EncodedRows;
+use super::{Sent, SharedCounts, Stop};
+use crate::seed::shuffle;
+use crate::{Batch, DataError, Seed};
+
+/// How a stream of rows is cut.
+pub(super) struct Blocks {
+    pub(super) batch_rows: usize,
+    /// Rows of a block, rounded down to whole batches, one at least.
+    pub(super) block_rows: usize,
+    /// Where the order inside a block comes from; nothing: as it is.
+    pub(super) shuffle: Option<Seed>,
+    /// [`Layout::groups`](crate::Layout::groups).
+    pub(super) groups: usize,
+    pub(super) skip_batches: u64,
+}
+
+impl Blocks {
+    /// Sends all batches. While one block is given out the next fills at the same pace, so that nobody waits at its end.
+    pub(super) fn run(mut self, rows: EncodedRows, out: &Out, counts: &SharedCounts) -> Sent {
+        let block_rows = (self.block_rows / self.batch_rows).max(1) * self.batch_rows;
+        let mut filler = Filler { rows, rest: None, counts };
+        let (mut block, mut following) = (Batch::default(), Batch::default());
+        let mut first_row = 0;
+        filler.fill(&mut block, block_rows)?;
+        for index in 0.. {
+            let mut given = 0;
+            for indices in self.order(block.rows, index).chunks(self.batch_rows) {
+                given += indices.len();
+                filler.fill(&mut following, given)?;
+                if self.skip_batches > 0 {
+                    self.skip_batches -= 1;
+                } else {
+                    let batch = Batch { first_row, ..block.take_grouped(indices, self.groups) };
+                    out.send(Ok(batch)).map_err(|_| Stop::Dropped)?;
+                }
+                first_row += indices.len() as u64;
+            }
+            if following.rows == 0 {
+                break;
+            }
+            std::mem::swap(&mut block, &mut following);
+            following.clear();
+        }
+        Ok(())
+    }
+
+    fn order(&self, rows: usize, block: u64) -> Vec<u32> {
+        let mut order: Vec<u32> = (0..rows as u32).collect();
+        if let Some(seed) = self.shuffle {
+            shuffle(&mut order, seed.stream("block", block));
+        }
+        order
+    }
+}
+
+/// Fills blocks to the row, however many rows come at once.
+struct Filler<'a> {
+    rows: EncodedRows,
+    /// Rows that were more than the last block needed, and how many of them are used up.
+    rest: Option<(Arc<Batch>, usize)>,
+    counts: &'a SharedCounts,
+}
+
+impl Filler<'_> {
+    /// Adds rows until there are `target` of them, or no more.
+    fn fill(&mut self, block: &mut Batch, target: usize) -> Result<(), DataError> {
+        while block.rows < target {
+            let (batch, from) = match self.rest.take() {
+                Some(rest) => rest,
+                None => match self.rows.next(self.counts)? {
+                    Some(batch) => (batch, 0),
+                    None => return Ok(()),
+                },
+            };
+            let to = batch.rows.min(from + target - block.rows);
+            block.append_rows(&batch, from..to);
+            if to < batch.rows {
+                self.rest = Some((batch, to));
+            }
+        }
+        Ok(())
+    }
+}
