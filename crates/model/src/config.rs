@@ -54,17 +54,24 @@ impl ModelConfig {
 }
 
 fn check_layout(layout: &Layout) -> Result<(), ModelError> {
-    let parts = [
-        ("feature", "features without any column of the dense input", layout.width()),
-        ("task", "no task", layout.tasks.len()),
-        ("scenario", "a column without a value", layout.scenarios.len()),
-    ];
-    match parts.into_iter().find(|(_, _, count)| *count == 0) {
-        Some((key, found, _)) => Err(bad(key, found, "at least one")),
-        None => Ok(()),
+    let (scenarios, tasks) = (layout.scenarios.len(), layout.tasks.len());
+    match () {
+        () if layout.width() == 0 => Err(bad("feature", "missing", "at least one feature")),
+        () if tasks == 0 => Err(bad("task", "missing", "at least one task")),
+        () if scenarios == 0 => Err(bad("scenario", "a column without a value", "at least one scenario")),
+        () if scenarios > MAX_SCENARIOS || scenarios * tasks > MAX_CELLS => Err(bad(
+            "scenario",
+            format!("a column of {scenarios} values, with {tasks} tasks"),
+            format!("at most {MAX_SCENARIOS} scenarios, and {MAX_CELLS} scenarios times tasks"),
+        )),
+        () => Ok(()),
     }
 }
 
+/// Most scenarios: attention is a matrix of scenarios times scenarios.
+const MAX_SCENARIOS: usize = 4096;
+/// Most scenarios times tasks: each may have a head of its own.
+const MAX_CELLS: usize = 65_536;
 /// Most columns a layer may have.
 const MAX_UNITS: usize = 16_384;
 /// Most experts of one kind, and most layers in a row.
@@ -89,10 +96,10 @@ pub(crate) fn check_count(key: &str, count: usize, least: usize) -> Result<(), M
     fits.then_some(()).ok_or_else(|| bad(key, count.to_string(), format!("a number from {least} to {MAX_COUNT}")))
 }
 
-/// Checks a rate of dropout, at least 0 and below 1.
-pub(crate) fn check_rate(key: &str, rate: f32) -> Result<(), ModelError> {
-    let fits = (0.0..1.0).contains(&rate);
-    fits.then_some(()).ok_or_else(|| bad(key, rate.to_string(), "a rate of at least 0 and below 1"))
+/// Checks a rate of dropout, within 0 and 0.99.
+pub(crate) fn check_rate(key: &str, rate: f64) -> Result<(), ModelError> {
+    let fits = (0.0..=0.99).contains(&rate);
+    fits.then_some(()).ok_or_else(|| bad(key, rate.to_string(), "a rate from 0 to 0.99"))
 }
 
 pub(crate) fn bad(key: &str, value: impl Into<String>, expected: impl Into<String>) -> ModelError {
@@ -136,3 +143,86 @@ macro_rules! slot {
     };
 }
 pub(crate) use slot;
+
+#[cfg(test)]
+mod tests {
+    use hinet_data::{Slot, TaskSpec, UnknownScenario};
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{Form, Network, zoo};
+
+    fn layout(width: usize, scenarios: usize, tasks: usize) -> Layout {
+        let task = |task: usize| TaskSpec { name: format!("t{task}"), weight: 1.0 };
+        Layout {
+            tables: Vec::new(),
+            slots: vec![Slot::Dense { feature: "numbers".into(), width }],
+            scenarios: (0..scenarios).map(|scenario| scenario.to_string()).collect(),
+            scenario_rows: vec![1; scenarios],
+            tasks: (0..tasks).map(task).collect(),
+            unknown: UnknownScenario::Error,
+        }
+    }
+
+    fn message(layout: &Layout, options: Value, form: Form) -> String {
+        let config = zoo::expand(options.as_object().unwrap()).unwrap();
+        Network::record(layout, &config, form).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn an_option_that_cannot_be_is_refused_by_name() {
+        let refused = [
+            json!({ "sub_experts": 0 }),
+            json!({ "shared_sub_experts": 257 }),
+            json!({ "units": [] }),
+            json!({ "units": [64, 0] }),
+            json!({ "units": [20_000] }),
+            json!({ "sei_dropout": 1.0 }),
+            json!({ "scenario_dim": 0 }),
+            json!({ "san_hidden": [0] }),
+            json!({ "specific": 0, "shared": 0 }),
+            json!({ "expert_units": [] }),
+            json!({ "expert_dropout": -0.1 }),
+            json!({ "cgc_levels": 0 }),
+            json!({ "tower_units": [0] }),
+            json!({ "tower_dropout": 2 }),
+            json!({ "product": [{ "task": "t0", "of": ["t0", "t7"] }] }),
+            json!({ "product": [{ "task": "t0", "of": ["t0"] }] }),
+            json!({ "product": [{ "task": "t0", "of": ["t1", "t1"] }] }),
+            json!({ "product": [{ "task": "t0", "of": ["t0", "t1"] }, { "task": "t0", "of": ["t0", "t1"] }] }),
+        ];
+        for mut options in refused {
+            let keys: Vec<String> = options.as_object().unwrap().keys().cloned().collect();
+            options["preset"] = json!("hinet");
+            let message = message(&layout(4, 2, 2), options, Form::Own);
+            assert!(keys.iter().any(|key| message.starts_with(&format!("`{key}` is "))), "{keys:?}: {message}");
+        }
+    }
+
+    #[test]
+    fn data_that_no_model_fits_is_refused() {
+        let own = |layout: &Layout| message(layout, json!({}), Form::Own);
+        assert!(own(&layout(0, 2, 1)).starts_with("`feature` is missing"));
+        assert!(own(&layout(3, 2, 0)).starts_with("`task` is missing"));
+        assert!(own(&layout(3, 0, 1)).starts_with("`scenario` is a column without"));
+        assert!(own(&layout(3, 60_000, 1)).starts_with("`scenario` is a column of 60000 values"));
+        let wide = json!({ "preset": "hinet", "units": [16384, 16384], "sub_experts": 256 });
+        assert!(message(&layout(3, 3000, 2), wide, Form::Own).contains("dense parameters, expected at most"));
+    }
+
+    #[test]
+    fn an_unmasked_loss_needs_heads_of_each_scenario() {
+        let shared = json!({ "preset": "hinet", "task_scope": "task" });
+        assert!(message(&layout(3, 2, 1), shared, Form::Every).starts_with("`mask_loss` is false, expected true"));
+    }
+
+    #[test]
+    fn misspelt_keys_are_refused_by_strict_reading_too() {
+        for scenario in [json!({ "kind": "identity", "x": 1 }), json!({ "kind": "hinet", "unit": [1] })] {
+            let text = json!({ "scenario": scenario, "task": { "kind": "tower" } });
+            assert!(serde_json::from_value::<ModelConfig>(text).is_err());
+        }
+        let text = json!({ "scenario": { "kind": "identity" }, "task": { "kind": "tower" }, "norm": "none" });
+        assert!(serde_json::from_value::<ModelConfig>(text).is_err());
+    }
+}

@@ -139,3 +139,98 @@ fn softplus(x: f32) -> f64 {
     let x = f64::from(x);
     x.max(0.0) + (-x.abs()).exp().ln_1p()
 }
+
+#[cfg(test)]
+mod tests {
+    use hinet_data::{Slot, TaskSpec, UnknownScenario};
+    use hinet_tape::{Feed, Mode, Params};
+
+    use super::*;
+    use crate::ModelConfig;
+
+    fn layout() -> Layout {
+        let task = |name: &str, weight: f64| TaskSpec { name: name.into(), weight };
+        Layout {
+            tables: Vec::new(),
+            slots: vec![Slot::Dense { feature: "numbers".into(), width: 2 }],
+            scenarios: vec!["a".into(), "b".into()],
+            scenario_rows: vec![300, 100],
+            tasks: vec![task("click", 1.0), task("order", 0.5)],
+            unknown: UnknownScenario::Mean,
+        }
+    }
+
+    /// Two rows of scenario a, one of b, one of an unknown one; the second row's order was not observed.
+    fn batch() -> Batch {
+        Batch {
+            rows: 4,
+            scenario: vec![0, 0, 1, 2],
+            offsets: vec![0, 2, 3, 4],
+            labels: vec![1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 1.0, 1.0],
+            observed: vec![true, true, true, false, true, true, true, true],
+            weight: vec![1.0, 2.0, 1.0, 1.0],
+            ..Batch::default()
+        }
+    }
+
+    #[test]
+    fn with_power_one_every_scenario_has_the_same_say_and_with_zero_every_row() {
+        let weights = row_weights(&layout(), 1.0);
+        assert!((weights[0] * 300.0 - weights[1] * 100.0).abs() < 1e-9);
+        assert!((weights[0] * 300.0 + weights[1] * 100.0 - 400.0).abs() < 1e-9);
+        assert_eq!(row_weights(&layout(), 0.0), [1.0, 1.0]);
+        assert!((row_weights(&layout(), 0.5)[1] - 2.0_f64.sqrt()).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_weight_is_that_of_scenario_times_task_times_row_over_rows_and_masks() {
+        let (mut targets, mut weights) = (vec![9.0; 3], Vec::new());
+        LossInputs::new(&layout(), 1.0, Form::Own).fill(&batch(), &mut targets, &mut weights);
+        assert_eq!(targets, [1.0, 0.0, 0.0, 0.0, 1.0, 1.0, 0.0, 0.0]);
+        let (a, b) = (2.0 / 3.0, 2.0);
+        let expected = [a, a / 2.0, 2.0 * a, 0.0, b, b / 2.0, 0.0, 0.0].map(|weight: f32| weight / 4.0);
+        assert!(weights.iter().zip(expected).all(|(got, expected)| (got - expected).abs() < 1e-7), "{weights:?}");
+    }
+
+    #[test]
+    fn without_a_mask_a_row_is_a_negative_of_every_other_scenario() {
+        let inputs = LossInputs::new(&layout(), 0.0, Form::Every);
+        assert_eq!(inputs.columns(), 4);
+        let (mut targets, mut weights) = (Vec::new(), Vec::new());
+        inputs.fill(&batch(), &mut targets, &mut weights);
+        assert_eq!(targets[..12], [1.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 1.0, 1.0]);
+        assert_eq!(weights[..8], [0.25, 0.125, 0.25, 0.125, 0.5, 0.0, 0.5, 0.0]);
+        assert_eq!(weights[12..], [0.0; 4]);
+    }
+
+    #[test]
+    fn losses_of_cells_add_up_to_the_loss_of_the_network() {
+        let layout = layout();
+        let mut known = batch();
+        known = known.take_grouped(&[0, 1, 2], 3);
+        for form in [Form::Own, Form::Every] {
+            let mut network = Network::record(&layout, &ModelConfig::default(), form).unwrap();
+            let objective = network.add_loss();
+            let params = Params::new(network.graph.params(), |name| name.len() as u64);
+            let mut tape = Tape::new(network.graph.clone(), 1);
+            let (mut targets, mut weights) = (Vec::new(), Vec::new());
+            LossInputs::new(&layout, 0.0, form).fill(&known, &mut targets, &mut weights);
+            if form == Form::Every {
+                let own = |at: usize| usize::from(known.scenario[at / 4]) == at % 4 / 2;
+                weights.iter_mut().enumerate().filter(|(at, _)| !own(*at)).for_each(|(_, weight)| *weight = 0.0);
+            }
+            let inputs = [&[0.3, -0.1, 0.5, 0.2, -0.9, 1.0][..], &targets, &weights];
+            let feed = Feed { rows: 3, offsets: &[0, 2, 3], inputs: &inputs, indices: &[] };
+            tape.forward(&params, &feed, Mode::Infer);
+            let mut cells = CellLosses::new(&layout);
+            cells.add(&network, &tape, &known);
+            // Row weights in the cells: 1 + 2 and 1 for a, 1 and 1 for b; the task order counts half.
+            let mean = |scenario, task| cells.mean(scenario, task).unwrap();
+            let total = 3.0 * mean(0, 0) + mean(1, 0) + 0.5 * (mean(0, 1) + mean(1, 1));
+            assert!((total / 3.0 - f64::from(tape.value(objective.loss)[0])).abs() < 1e-6);
+            assert!((cells.task_mean(0).unwrap() - (3.0 * mean(0, 0) + mean(1, 0)) / 4.0).abs() < 1e-9);
+            cells.clear();
+            assert_eq!(cells.mean(0, 0), None);
+        }
+    }
+}

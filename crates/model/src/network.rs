@@ -6,7 +6,7 @@ mod recorder;
 use hinet_data::Layout;
 use hinet_tape::{BatchNormOp, Graph, Init, ParamSpec, Scope, Statistics, Value};
 
-pub(crate) use bank::{Bank, Layer, Owner, Reads, blocks};
+pub(crate) use bank::{Bank, Layer, Owner, Reads, Stack, blocks};
 pub(crate) use recorder::Recorder;
 
 use crate::config::{InputNorm, ModelConfig, bad};

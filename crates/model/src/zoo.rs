@@ -99,7 +99,7 @@ pub fn find(name: &str) -> Result<&'static Preset, ModelError> {
     let found = PRESETS.iter().find(|preset| preset.name == name || preset.aliases.contains(&name));
     found.ok_or_else(|| {
         let names: Vec<&str> = PRESETS.iter().map(|preset| preset.name).collect();
-        unknown(name, "the presets", &names)
+        no_such("preset", name, &names)
     })
 }
 
@@ -155,7 +155,8 @@ where
     let names: Vec<Value> = kinds.iter().map(kind_of).collect();
     let Some(mut layer) = kinds.into_iter().find(|layer| kind_of(layer) == *kind) else {
         let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
-        return Err(unknown(kind.as_str().unwrap_or("?"), &format!("the kinds of {name} layer"), &names));
+        let written = kind.as_str().map_or_else(|| kind.to_string(), str::to_owned);
+        return Err(no_such(&format!("{name}.kind"), &written, &names));
     };
     for (key, value) in table.iter().filter(|(key, _)| *key != "kind") {
         let known = options(&layer);
@@ -203,17 +204,127 @@ fn wrong_type(key: &str, value: &Value, error: &serde_json::Error) -> ModelError
     let expected = text.rsplit_once("expected ").map_or(text.as_str(), |(_, expected)| expected);
     let expected = match expected {
         "usize" => "a whole number",
-        "f32" => "a number",
+        "f64" => "a number",
         "a sequence" => "a list",
         other => other,
     };
     bad(key, value.to_string(), expected)
 }
 
+/// A name that nothing has.
+fn no_such(key: &str, name: &str, known: &[&str]) -> ModelError {
+    let hint = nearest(name, known).map_or_else(String::new, |name| format!(" (did you mean `{name}`?)"));
+    bad(key, format!("`{name}`"), format!("one of {}{hint}", known.join(", ")))
+}
+
 fn unknown(key: &str, owner: &str, known: &[&str]) -> ModelError {
-    let last = key.rsplit('.').next().unwrap_or(key);
-    let nearest = known.iter().map(|name| (strsim::damerau_levenshtein(last, name), *name)).min();
-    let suggestion =
-        nearest.filter(|(distance, name)| *distance <= 1 + name.len() / 4).map(|(_, name)| name.to_owned());
+    let suggestion = nearest(key.rsplit('.').next().unwrap_or(key), known).map(str::to_owned);
     ModelError::UnknownOption { key: key.to_owned(), owner: owner.to_owned(), suggestion, known: known.join(", ") }
+}
+
+/// The known name that differs in the fewest letters, where they are few.
+fn nearest<'a>(name: &str, known: &[&'a str]) -> Option<&'a str> {
+    let nearest = known.iter().map(|known| (strsim::damerau_levenshtein(name, known), *known)).min();
+    nearest.filter(|(distance, known)| *distance <= 1 + known.len() / 4).map(|(_, known)| known)
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::scenario::{ConcatOrder, HinetConfig};
+    use crate::task::{CgcConfig, CgcGate};
+
+    fn model(value: &Value) -> Result<ModelConfig, ModelError> {
+        expand(value.as_object().unwrap())
+    }
+
+    fn message(value: &Value) -> String {
+        let error = model(value).unwrap_err();
+        assert!(error.is_usage());
+        error.to_string()
+    }
+
+    #[test]
+    fn every_preset_reads_and_says_only_what_training_knows() {
+        for preset in PRESETS {
+            let config = preset.config();
+            assert_eq!(model(&json!({ "preset": preset.name })).unwrap(), config);
+            for name in preset.aliases {
+                assert_eq!(find(name).unwrap(), preset);
+            }
+            let known = ["mask_loss", "scenario_weight_power"];
+            assert!(train_defaults(preset.name).unwrap().keys().all(|key| known.contains(&key.as_str())));
+        }
+    }
+
+    #[test]
+    fn options_of_both_slots_of_any_pairing_have_distinct_names() {
+        for scenario in ScenarioLayerConfig::one_of_each() {
+            for task in TaskLayerConfig::one_of_each() {
+                let twice = options(&scenario).into_iter().find(|option| options(&task).contains(option));
+                assert_eq!(twice, None, "{} and {}", scenario.kind(), task.kind());
+            }
+        }
+    }
+
+    #[test]
+    fn an_option_beside_a_preset_goes_to_the_slot_that_has_it() {
+        let config = model(&json!({
+            "preset": "hinet_official", "sub_experts": 2, "gate_relu": false, "cgc_gate": "softmax", "input_norm": "none"
+        }));
+        let config = config.unwrap();
+        let (ScenarioLayerConfig::Hinet(scenario), TaskLayerConfig::Cgc(task)) = (&config.scenario, &config.task)
+        else {
+            panic!("{config:?}");
+        };
+        assert_eq!(config.input_norm, Default::default());
+        assert_eq!((scenario.sub_experts, scenario.shared_sub_experts, scenario.gate_relu), (2, 5, false));
+        assert_eq!((scenario.san_hidden.as_slice(), scenario.concat_order), (&[128, 64, 1][..], ConcatOrder::Asg));
+        assert_eq!((task.cgc_gate, task.shared), (CgcGate::Softmax, 2));
+        assert_eq!(train_defaults("official_compat").unwrap()["mask_loss"], json!(false));
+    }
+
+    #[test]
+    fn slots_are_read_over_the_defaults_of_their_kind() {
+        let config = model(&json!({ "scenario": { "kind": "hinet", "units": [8] }, "task": { "kind": "tower" } }));
+        let expected = HinetConfig { units: vec![8], ..HinetConfig::default() };
+        assert_eq!(config.unwrap().scenario, ScenarioLayerConfig::Hinet(expected));
+        assert_eq!(model(&json!({})).unwrap(), ModelConfig::default());
+    }
+
+    #[test]
+    fn a_resolved_model_reads_back_as_it_is() {
+        let task = CgcConfig {
+            product: serde_json::from_value(json!([{ "task": "a", "of": ["a", "b"] }])).unwrap(),
+            ..CgcConfig::default()
+        };
+        let models = PRESETS.iter().map(Preset::config);
+        for config in models.chain([ModelConfig { task: TaskLayerConfig::Cgc(task), ..ModelConfig::default() }]) {
+            let written = serde_json::to_value(&config).unwrap();
+            assert_eq!(model(&written).unwrap(), config);
+            assert_eq!(serde_json::from_value::<ModelConfig>(written).unwrap(), config);
+        }
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_was_meant() {
+        let of = |value: Value| message(&value);
+        assert!(of(json!({ "preset": "hinet", "sub_expert": 3 })).contains("did you mean `sub_experts`?"));
+        assert!(of(json!({ "preset": "hinnet" })).starts_with("`preset` is `hinnet`, expected one of hinet, "));
+        assert!(of(json!({ "preset": "hinnet" })).contains("did you mean `hinet`?"));
+        assert_eq!(of(json!({ "preset": "hinet", "units": "wide" })), "`units` is \"wide\", expected a list");
+        assert_eq!(of(json!({ "preset": "hinet", "shared": -1 })), "`shared` is -1, expected a whole number");
+        assert!(of(json!({ "preset": "hinet", "cgc_gate": "max" })).ends_with("expected `softmax` or `sum`"));
+        assert!(of(json!({ "preset": 3 })).contains("the name of a preset"));
+        assert!(of(json!({ "preset": "hinet", "scenario": {} })).contains("`scenario` is no option"));
+        assert!(of(json!({ "scenario": { "kind": "hinet" } })).starts_with("`task` is missing"));
+        assert!(of(json!({ "scenario": {}, "task": { "kind": "cgc" } })).starts_with("`scenario.kind` is missing"));
+        let typo = json!({ "scenario": { "kind": "identiti" }, "task": { "kind": "cgc" } });
+        assert!(of(typo).contains("did you mean `identity`?"));
+        let typo = json!({ "scenario": { "kind": "identity", "units": [3] }, "task": { "kind": "cgc" } });
+        assert!(of(typo).starts_with("`scenario.units` is no option of kind \"identity\""));
+        assert!(of(json!({ "sceanrio": {} })).contains("did you mean `scenario`?"));
+    }
 }

@@ -36,6 +36,14 @@ pub(crate) struct Layer {
     pub(crate) activation: Activation,
 }
 
+/// Consecutive layers of every network of a bank, ReLU and dropout after each.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stack<'a> {
+    /// Widths of the layers.
+    pub(crate) units: &'a [usize],
+    pub(crate) dropout: f64,
+}
+
 /// What each network of a bank reads of x.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Reads {
@@ -148,13 +156,13 @@ impl Recorder<'_> {
         self.graph.linear(x, op)
     }
 
-    /// Layers of these widths, ReLU and dropout after each.
-    pub(crate) fn mlp(&mut self, bank: &Bank<'_>, x: Value, reads: Reads, units: &[usize], rate: f32) -> Value {
-        units.iter().enumerate().fold(x, |x, (number, &outer)| {
+    /// Consecutive layers of every network of a bank; `reads` is for the first one. See [`Recorder::linear`].
+    pub(crate) fn mlp(&mut self, bank: &Bank<'_>, x: Value, reads: Reads, stack: Stack<'_>) -> Value {
+        stack.units.iter().enumerate().fold(x, |x, (number, &outer)| {
             let reads = if number == 0 { reads } else { Reads::Own };
             let layer = Layer { outer, bias: true, activation: Activation::Relu };
             let y = self.linear(bank, &number.to_string(), x, (reads, layer));
-            self.graph.dropout(y, rate, &format!("{}.{number}", bank.name))
+            self.graph.dropout(y, stack.dropout as f32, &format!("{}.{number}", bank.name))
         })
     }
 }

@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::{check_count, check_rate, check_units, check_width};
 use crate::error::ModelError;
-use crate::network::{Bank, Form, Layer, Owner, Reads, Recorder, blocks};
+use crate::network::{Bank, Form, Layer, Owner, Reads, Recorder, Stack, blocks};
 
 /// HiNet's scenario extraction layer. The paper's sizes are not known; those here suit some millions of rows, and are
 /// those of the network that the speed of hinet is measured on.
@@ -32,7 +32,7 @@ pub struct HinetConfig {
     /// Widths of the layers of a sub-expert, ReLU after each.
     pub units: Vec<usize>,
     /// Dropout after each layer of a sub-expert, while training.
-    pub sei_dropout: f32,
+    pub sei_dropout: f64,
     /// Whether gates over sub-experts have a bias.
     pub gate_bias: bool,
     /// ReLU before the softmax of gates over sub-experts, as in the authors' code: a gate can then die.
@@ -155,7 +155,7 @@ pub(super) fn record(config: &HinetConfig, r: &mut Recorder<'_>, x: Value) -> Va
 /// - returns: `[batch, experts * h]`, one expert or one per scenario
 fn sei(config: &HinetConfig, r: &mut Recorder<'_>, x: Value, bank: &Bank<'_>) -> Value {
     let count = bank.copies();
-    let sub_experts = r.mlp(bank, x, Reads::Everything, &config.units, config.sei_dropout);
+    let sub_experts = r.mlp(bank, x, Reads::Everything, Stack { units: &config.units, dropout: config.sei_dropout });
     let gate = Layer {
         outer: count,
         bias: config.gate_bias,

@@ -22,7 +22,7 @@ use super::heads::{Heads, ProductConfig, TaskScope, check_products};
 use super::tower::towers;
 use crate::config::{bad, check_count, check_rate, check_units};
 use crate::error::ModelError;
-use crate::network::{Bank, Layer, Owner, Reads, Recorder, blocks};
+use crate::network::{Bank, Layer, Owner, Reads, Recorder, Stack, blocks};
 
 /// HiNet's task extraction layer. The paper's sizes are not known; those here suit some millions of rows. The authors'
 /// code has 2 shared and 2 specific experts of `[128, 64]` and towers of `[128, 64]`.
@@ -38,7 +38,7 @@ pub struct CgcConfig {
     /// Widths of the layers of an expert, ReLU after each.
     pub expert_units: Vec<usize>,
     /// Dropout after each layer of an expert, while training.
-    pub expert_dropout: f32,
+    pub expert_dropout: f64,
     /// How a gate weighs experts.
     pub cgc_gate: CgcGate,
     /// Whether gates over experts have a bias.
@@ -48,7 +48,7 @@ pub struct CgcConfig {
     /// Widths of the hidden layers of a tower, ReLU after each. A layer of width 1 follows.
     pub tower_units: Vec<usize>,
     /// Dropout after each hidden layer of a tower, while training.
-    pub tower_dropout: f32,
+    pub tower_dropout: f64,
     /// Tasks whose probability is a product of heads.
     pub product: Vec<ProductConfig>,
 }
@@ -106,7 +106,8 @@ pub(super) fn record(config: &CgcConfig, r: &mut Recorder<'_>, input: Value) -> 
     for level in 0..config.cgc_levels {
         (own, shared) = cgc.level(r, level, own, shared);
     }
-    let logits = towers(r, &heads, (own, Reads::Owners), &config.tower_units, config.tower_dropout);
+    let hidden = Stack { units: &config.tower_units, dropout: config.tower_dropout };
+    let logits = towers(r, &heads, (own, Reads::Owners), hidden);
     heads.finish(r, logits)
 }
 
@@ -139,6 +140,10 @@ impl Cgc<'_> {
         (next, Some(path))
     }
 
+    fn expert(&self) -> Stack<'_> {
+        Stack { units: &self.config.expert_units, dropout: self.config.expert_dropout }
+    }
+
     /// The specific experts of each head of each view, `[views * heads][specific]`.
     fn specific_experts(&self, r: &mut Recorder<'_>, level: usize, own: Value) -> Vec<Vec<Block>> {
         let (count, heads) = (self.config.specific, self.heads.views() * self.heads.count());
@@ -148,7 +153,7 @@ impl Cgc<'_> {
         let name = format!("task.level{level}.specific");
         let bank = Bank::many(&name, self.heads.owner(), count).routed(r.head_routing());
         let reads = if level == 0 { Reads::Everything } else { Reads::Owners };
-        let experts = r.mlp(&bank, own, reads, &self.config.expert_units, self.config.expert_dropout);
+        let experts = r.mlp(&bank, own, reads, self.expert());
         (0..heads).map(|head| blocks(experts, head * count..(head + 1) * count)).collect()
     }
 
@@ -159,22 +164,21 @@ impl Cgc<'_> {
             return vec![Vec::new(); views];
         }
         let name = format!("task.level{level}.shared");
-        let (units, rate) = (&self.config.expert_units, self.config.expert_dropout);
         if self.config.task_scope == TaskScope::PerScenario {
             let bank = Bank::many(&name, Owner::Scenario, count).routed(r.head_routing());
             let reads = if level == 0 { Reads::Everything } else { Reads::Owners };
-            let experts = r.mlp(&bank, shared, reads, units, rate);
+            let experts = r.mlp(&bank, shared, reads, self.expert());
             return (0..views).map(|view| blocks(experts, view * count..(view + 1) * count)).collect();
         }
         let bank = Bank::many(&name, Owner::Everyone, count);
         if level == 0 {
-            let experts = r.mlp(&bank, shared, Reads::Everything, units, rate);
+            let experts = r.mlp(&bank, shared, Reads::Everything, self.expert());
             return vec![blocks(experts, 0..count); views];
         }
         let width = r.width(shared) / views;
         let per_view = (0..views).map(|view| {
             let path = r.graph.slice(shared, view * width, width);
-            let experts = r.mlp(&bank, path, Reads::Everything, units, rate);
+            let experts = r.mlp(&bank, path, Reads::Everything, self.expert());
             blocks(experts, 0..count)
         });
         per_view.collect()

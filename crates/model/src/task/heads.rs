@@ -102,60 +102,44 @@ impl Heads {
         TaskOutput { output: Output::LogProbabilities { p, not_p }, scores, auxiliary: None }
     }
 
-    /// log p and log (1 - p) per view and task. A product's log p is the sum of its heads'.
+    /// log p and log (1 - p), `[batch, views * tasks]` each. A product's log p is the sum of its heads'.
     fn log_probabilities(&self, r: &mut Recorder<'_>, logits: Value) -> (Value, Value) {
-        let heads = self.count();
+        let opposite = r.graph.affine(logits, -1.0, 0.0);
         let head_p = r.graph.activate(logits, Activation::LogSigmoid);
-        let negated = r.graph.affine(logits, -1.0, 0.0);
-        let head_not_p = r.graph.activate(negated, Activation::LogSigmoid);
-        let sums = self.per_view_and_task(|view, _, factors| {
-            factors.iter().map(|head| Block::new(head_p, view * heads + head)).collect()
+        let head_not_p = r.graph.activate(opposite, Activation::LogSigmoid);
+        let tasks: Vec<usize> = (0..self.factors.len()).collect();
+        let p = self.log_products(r, head_p, &tasks);
+
+        let products: Vec<usize> = tasks.iter().copied().filter(|&task| self.factors[task].len() > 1).collect();
+        let product_not_p = (!products.is_empty()).then(|| {
+            let product_p = self.log_products(r, head_p, &products);
+            // A product that rounds to 1 would have no finite log (1 - p); the offset is below its precision.
+            let below_one = r.graph.affine(product_p, 1.0, -1e-7);
+            r.graph.activate(below_one, Activation::Log1mExp)
         });
-        let p = sum_of_blocks(r, sums);
-        if self.factors.iter().all(|factors| factors.len() == 1) {
-            return (
-                p,
-                sum_of_blocks(
-                    r,
-                    self.per_view_and_task(|view, _, factors| vec![Block::new(head_not_p, view * heads + factors[0])]),
-                ),
-            );
-        }
-        // A product that rounds to 1 would have no finite log (1 - p); the offset is below its precision.
-        let products = self.per_view_and_task(|view, task, _| vec![Block::new(p, view * self.factors.len() + task)]);
-        let products: Vec<Vec<Block>> = products
-            .into_iter()
-            .zip(self.factors.iter().cycle())
-            .filter(|(_, f)| f.len() > 1)
-            .map(|(b, _)| b)
-            .collect();
-        let per_view = products.len() / self.views;
-        let products = sum_of_blocks(r, products);
-        let below_one = r.graph.affine(products, 1.0, -1e-7);
-        let product_not_p = r.graph.activate(below_one, Activation::Log1mExp);
-        let mut product = 0;
-        let places: Vec<Option<usize>> = self
-            .factors
-            .iter()
-            .map(|factors| {
-                let place = (factors.len() > 1).then_some(product);
-                product += usize::from(factors.len() > 1);
-                place
-            })
-            .collect();
-        let not_p = self.per_view_and_task(|view, task, factors| match places[task] {
-            Some(place) => vec![Block::new(product_not_p, view * per_view + place)],
-            None => vec![Block::new(head_not_p, view * heads + factors[0])],
+        let not_p = self.views_and(&tasks).map(|(view, task)| {
+            let place = products.iter().position(|&product| product == task);
+            vec![match (place, product_not_p) {
+                (Some(place), Some(value)) => Block::new(value, view * products.len() + place),
+                _ => Block::new(head_not_p, view * self.count() + self.factors[task][0]),
+            }]
         });
+        let not_p = not_p.collect();
         (p, sum_of_blocks(r, not_p))
     }
 
-    fn per_view_and_task(&self, of: impl Fn(usize, usize, &[usize]) -> Vec<Block>) -> Vec<Vec<Block>> {
-        let tasks = || self.factors.iter().enumerate();
-        (0..self.views)
-            .flat_map(|view| tasks().map(move |(task, factors)| (view, task, factors)))
-            .map(|(view, task, factors)| of(view, task, factors))
-            .collect()
+    /// log p of some tasks from that of heads, `[batch, views * tasks]`.
+    fn log_products(&self, r: &mut Recorder<'_>, head_p: Value, tasks: &[usize]) -> Value {
+        let factors = self.views_and(tasks).map(|(view, task)| {
+            let factors = self.factors[task].iter();
+            factors.map(|head| Block::new(head_p, view * self.count() + head)).collect()
+        });
+        let factors = factors.collect();
+        sum_of_blocks(r, factors)
+    }
+
+    fn views_and(&self, tasks: &[usize]) -> impl Iterator<Item = (usize, usize)> {
+        (0..self.views).flat_map(move |view| tasks.iter().map(move |&task| (view, task)))
     }
 
     /// Logarithm of the mean over views of what `logs` are logarithms of.

@@ -9,7 +9,7 @@ use super::TaskOutput;
 use super::heads::{Heads, ProductConfig, TaskScope, check_products};
 use crate::config::{check_rate, check_units};
 use crate::error::ModelError;
-use crate::network::{Bank, Layer, Reads, Recorder};
+use crate::network::{Bank, Layer, Reads, Recorder, Stack};
 
 /// A tower per task on what the scenario layer gives, and nothing shared between them.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,7 +20,7 @@ pub struct TowerConfig {
     /// Widths of the hidden layers of a tower, ReLU after each; none makes it linear. A layer of width 1 follows.
     pub tower_units: Vec<usize>,
     /// Dropout after each hidden layer of a tower, while training.
-    pub tower_dropout: f32,
+    pub tower_dropout: f64,
     /// Tasks whose probability is a product of heads.
     pub product: Vec<ProductConfig>,
 }
@@ -46,7 +46,8 @@ impl TowerConfig {
 
 pub(super) fn record(config: &TowerConfig, r: &mut Recorder<'_>, input: Value) -> TaskOutput {
     let heads = Heads::new(r, config.task_scope, &config.product);
-    let logits = towers(r, &heads, (input, Reads::Everything), &config.tower_units, config.tower_dropout);
+    let hidden = Stack { units: &config.tower_units, dropout: config.tower_dropout };
+    let logits = towers(r, &heads, (input, Reads::Everything), hidden);
     heads.finish(r, logits)
 }
 
@@ -55,16 +56,10 @@ pub(super) fn record(config: &TowerConfig, r: &mut Recorder<'_>, input: Value) -
 /// # Shapes
 /// - `input`: `[batch, width]`, or with [`Reads::Owners`] `[batch, views * heads * width]`
 /// - returns: logits, `[batch, views * heads]`
-pub(super) fn towers(
-    r: &mut Recorder<'_>,
-    heads: &Heads,
-    (input, reads): (Value, Reads),
-    units: &[usize],
-    rate: f32,
-) -> Value {
+pub(super) fn towers(r: &mut Recorder<'_>, heads: &Heads, (input, reads): (Value, Reads), hidden: Stack<'_>) -> Value {
     let bank = Bank::one("task.tower", heads.owner()).routed(r.head_routing());
-    let hidden = r.mlp(&bank, input, reads, units, rate);
-    let reads = if units.is_empty() { reads } else { Reads::Own };
+    let top = r.mlp(&bank, input, reads, hidden);
+    let reads = if hidden.units.is_empty() { reads } else { Reads::Own };
     let logit = Layer { outer: 1, bias: true, activation: Activation::Identity };
-    r.linear(&bank, "logit", hidden, (reads, logit))
+    r.linear(&bank, "logit", top, (reads, logit))
 }

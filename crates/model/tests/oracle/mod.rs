@@ -17,6 +17,9 @@ pub(crate) struct Oracle<'a> {
     pub(crate) tasks: &'a [&'a str],
 }
 
+/// Which network: a block, and inside it a part of so many that share it.
+type At = (usize, usize, usize);
+
 impl<'a> Oracle<'a> {
     pub(crate) fn new(config: &'a ModelConfig, params: &Params, scenarios: usize, tasks: &'a [&'a str]) -> Oracle<'a> {
         let values = |index: usize| params.at(index).iter().map(|&value| f64::from(value)).collect();
@@ -80,8 +83,8 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    /// `x W + b` of the network number `at.0`, or of part `at.1` of `at.2` networks that share a block.
-    fn dense(&self, name: &str, at: (usize, usize, usize), x: &[f64], width: usize) -> Vec<f64> {
+    /// `x W + b` of one network.
+    fn dense(&self, name: &str, at: At, x: &[f64], width: usize) -> Vec<f64> {
         let (block, part, parts) = at;
         let weight = self.get(&format!("{name}.weight"));
         let row = width * parts;
@@ -94,7 +97,7 @@ impl<'a> Oracle<'a> {
     }
 
     /// Layers with ReLU after each. The first may be a part of a wide block; the later ones are number `later`.
-    fn mlp(&self, name: &str, first: (usize, usize, usize), later: usize, x: &[f64], units: &[usize]) -> Vec<f64> {
+    fn mlp(&self, name: &str, (first, later): (At, usize), x: &[f64], units: &[usize]) -> Vec<f64> {
         let mut h = x.to_vec();
         for (number, &width) in units.iter().enumerate() {
             let at = if number == 0 { first } else { (later, 0, 1) };
@@ -127,7 +130,7 @@ impl<'a> Oracle<'a> {
     fn sei(&self, config: &HinetConfig, name: &str, (expert, count): (usize, usize), x: &[f64]) -> Vec<f64> {
         let sub_expert = |k: usize| {
             let block = expert * count + k;
-            self.mlp(name, (block, 0, 1), block, x, &config.units)
+            self.mlp(name, ((block, 0, 1), block), x, &config.units)
         };
         let sub_experts: Vec<Vec<f64>> = (0..count).map(sub_expert).collect();
         let z = self.dense(&format!("{name}.gate"), (expert, 0, 1), x, count);
@@ -164,7 +167,7 @@ impl<'a> Oracle<'a> {
     }
 
     fn logit(&self, block: usize, h: &[f64], units: &[usize]) -> f64 {
-        let h = self.mlp("task.tower", (block, 0, 1), block, h, units);
+        let h = self.mlp("task.tower", ((block, 0, 1), block), h, units);
         self.dense("task.tower.logit", (block, 0, 1), &h, 1)[0]
     }
 
@@ -199,7 +202,7 @@ impl<'a> Oracle<'a> {
         let pool: Vec<Vec<f64>> = (0..config.shared)
             .map(|k| {
                 let first = at(pool, k, config.shared, wide_pool);
-                self.mlp(&format!("{name}.shared"), first, pool * config.shared + k, shared, units)
+                self.mlp(&format!("{name}.shared"), (first, pool * config.shared + k), shared, units)
             })
             .collect();
         let mut everything = Vec::new();
@@ -209,7 +212,7 @@ impl<'a> Oracle<'a> {
             let specific: Vec<Vec<f64>> = (0..config.specific)
                 .map(|k| {
                     let first = at(block, k, config.specific, level > 0);
-                    self.mlp(&format!("{name}.specific"), first, block * config.specific + k, h, units)
+                    self.mlp(&format!("{name}.specific"), (first, block * config.specific + k), h, units)
                 })
                 .collect();
             let experts = [&specific[..], &pool].concat();
