@@ -120,12 +120,11 @@ impl CellLosses {
         (total > 0.0).then(|| sum / total)
     }
 
-    /// Mean log loss of a task over all scenarios; none without a row of it.
+    /// Weighted sum of a task's cross-entropies over all scenarios, and the sum of their weights.
     #[must_use]
-    pub fn task_mean(&self, task: usize) -> Option<f64> {
+    pub fn task_sum(&self, task: usize) -> (f64, f64) {
         let cells = self.sums.iter().skip(task).step_by(self.tasks.max(1));
-        let (sum, total) = cells.fold((0.0, 0.0), |(sum, total), cell| (sum + cell.0, total + cell.1));
-        (total > 0.0).then(|| sum / total)
+        cells.fold((0.0, 0.0), |(sum, total), cell| (sum + cell.0, total + cell.1))
     }
 
     /// Forgets all rows.
@@ -228,7 +227,8 @@ mod tests {
             let mean = |scenario, task| cells.mean(scenario, task).unwrap();
             let total = 3.0 * mean(0, 0) + mean(1, 0) + 0.5 * (mean(0, 1) + mean(1, 1));
             assert!((total / 3.0 - f64::from(tape.value(objective.loss)[0])).abs() < 1e-6);
-            assert!((cells.task_mean(0).unwrap() - (3.0 * mean(0, 0) + mean(1, 0)) / 4.0).abs() < 1e-9);
+            let (sum, total) = cells.task_sum(0);
+            assert!((sum - (3.0 * mean(0, 0) + mean(1, 0))).abs() < 1e-9 && total == 4.0);
             cells.clear();
             assert_eq!(cells.mean(0, 0), None);
         }
