@@ -8,6 +8,22 @@ mod schema;
 mod seed;
 mod source;
 mod split;
+mod stream;
+mod synth;
+
+pub use batch::{Batch, Column};
+pub use encoder::{EncodeCounts, Encoder, FeatureCounts, Need};
+pub use error::DataError;
+pub use expression::Expression;
+pub use schema::{
+    CategoricalConfig, DataConfig, Encoding, FeatureConfig, Keep, Layout, Missing, MultiConfig, NumericConfig, Paths,
+    Pooling, ScenarioConfig, SchemaConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform,
+    UnknownConfig, UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
+};
+pub use seed::Seed;
+pub use source::{Chunk, Order, RowStream, Rows, Source};
+pub use split::{Part, Split, SplitBy, SplitConfig};
+pub use stream::{Batches, StreamConfig, TrainStream, in_order};
 pub use synth::{
     Bayes, BayesCell, SynthColumns, SynthConfig, SynthFormat, SynthTask, SynthTruth, synth_batches, synth_experiment,
     write_synth,

@@ -74,7 +74,7 @@ pub struct SynthTask {
 }
 
 /// Columns that describe one side, users or items.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct SynthColumns {
     /// Number of values of each categorical column.
@@ -106,12 +106,6 @@ impl SynthFormat {
             SynthFormat::Csv => "csv",
             SynthFormat::Jsonl => "jsonl",
         }
-    }
-}
-
-impl Default for SynthColumns {
-    fn default() -> Self {
-        SynthColumns { categorical: Vec::new(), numeric: 0, multi: 0 }
     }
 }
 

@@ -27,7 +27,7 @@ pub(super) struct RowWriter {
 enum Format {
     Parquet(Box<ArrowWriter<BufWriter<File>>>),
     Csv(Box<csv::Writer<BufWriter<File>>>),
-    Jsonl(LineDelimitedWriter<BufWriter<File>>),
+    Jsonl(Box<LineDelimitedWriter<BufWriter<File>>>),
 }
 
 impl RowWriter {
@@ -44,7 +44,7 @@ impl RowWriter {
                 Format::Parquet(Box::new(writer.map_err(|error| failed(path, error))?))
             }
             SynthFormat::Csv => Format::Csv(Box::new(csv::WriterBuilder::new().with_header(true).build(file))),
-            SynthFormat::Jsonl => Format::Jsonl(LineDelimitedWriter::new(file)),
+            SynthFormat::Jsonl => Format::Jsonl(Box::new(LineDelimitedWriter::new(file))),
         };
         Ok(RowWriter { path: path.to_owned(), format })
     }
