@@ -4,6 +4,7 @@ use hinet_data::Layout;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::embedding::EmbeddingConfig;
 use crate::error::ModelError;
 use crate::scenario::ScenarioLayerConfig;
 use crate::task::TaskLayerConfig;
@@ -18,6 +19,9 @@ pub struct ModelConfig {
     /// How the dense input (the features' embeddings and numbers side by side) is normalised.
     #[serde(default)]
     pub input_norm: InputNorm,
+    /// How embedding tables start.
+    #[serde(default)]
+    pub embedding: EmbeddingConfig,
     /// First slot: what is learnt about scenarios.
     pub scenario: ScenarioLayerConfig,
     /// Second slot: what is learnt about tasks.
@@ -48,6 +52,7 @@ impl ModelConfig {
     /// [`ModelError::BadOption`] that names the option.
     pub fn check(&self, layout: &Layout) -> Result<(), ModelError> {
         check_layout(layout)?;
+        self.embedding.check()?;
         self.scenario.check()?;
         self.task.check(layout)
     }

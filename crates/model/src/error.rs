@@ -1,6 +1,8 @@
-//! What can go wrong with a model.
+//! What can go wrong with a model: its configuration, or the files of an artefact.
 
-/// A configuration that makes no model.
+use std::path::{Path, PathBuf};
+
+/// A configuration that makes no model, or an artefact that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ModelError {
@@ -26,6 +28,49 @@ pub enum ModelError {
         /// What it may be.
         expected: String,
     },
+    /// A file of the artefact is not there.
+    #[error("{}: not found; expected {expected}", .file.display())]
+    MissingFile {
+        /// The file, or the folder itself.
+        file: PathBuf,
+        /// What should be there.
+        expected: &'static str,
+    },
+    /// A file of the artefact holds something else than was saved.
+    #[error("{}: {found}; expected {expected}", .file.display())]
+    Corrupt {
+        /// The file.
+        file: PathBuf,
+        /// What was found.
+        found: String,
+        /// What should be there.
+        expected: String,
+    },
+    /// The artefact is of a version that this program does not read.
+    #[error("{}: format version {found}; this hinet reads {oldest} to {newest}", .file.display())]
+    Version {
+        /// The manifest.
+        file: PathBuf,
+        /// Its version.
+        found: u64,
+        /// The oldest version that is read.
+        oldest: u32,
+        /// The newest version that is read, which is the one that is written.
+        newest: u32,
+    },
+    /// The state of an optimiser that belongs to other tables.
+    #[error("the state `{name}` has {found} numbers, expected {expected}")]
+    State {
+        /// Table and part.
+        name: String,
+        /// Numbers given; 0 where the state is not there.
+        found: usize,
+        /// Numbers of these tables.
+        expected: usize,
+    },
+    /// The system refused to read or write; the message names the file.
+    #[error(transparent)]
+    Io(#[from] std::io::Error),
 }
 
 impl ModelError {
@@ -34,7 +79,16 @@ impl ModelError {
     pub fn is_usage(&self) -> bool {
         match self {
             ModelError::UnknownOption { .. } | ModelError::BadOption { .. } => true,
+            ModelError::MissingFile { .. }
+            | ModelError::Corrupt { .. }
+            | ModelError::Version { .. }
+            | ModelError::State { .. }
+            | ModelError::Io(_) => false,
         }
+    }
+
+    pub(crate) fn corrupt(file: &Path, found: impl Into<String>, expected: impl Into<String>) -> ModelError {
+        ModelError::Corrupt { file: file.to_owned(), found: found.into(), expected: expected.into() }
     }
 }
 

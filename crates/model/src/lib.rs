@@ -1,6 +1,7 @@
 //! Models of `hinet`: layers in two slots, embeddings, loss, artefact and inference plan.
 
 mod config;
+mod embedding;
 mod error;
 mod loss;
 mod network;
@@ -9,6 +10,7 @@ mod task;
 pub mod zoo;
 
 pub use config::{InputNorm, ModelConfig};
+pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind};
 pub use error::ModelError;
 pub use loss::{CellLosses, LossInputs, row_weights};
 pub use network::{Form, Network, Objective, Output};

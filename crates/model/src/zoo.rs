@@ -118,12 +118,14 @@ fn with_options(preset: &Preset, model: &Map<String, Value>) -> Result<ModelConf
     for (key, value) in model.iter().filter(|(key, _)| *key != "preset") {
         if key == "input_norm" {
             config.input_norm = read(key, value)?;
+        } else if key == "embedding" {
+            config.embedding = read(key, value)?;
         } else if scenario.contains(key) {
             config.scenario = with_option(&config.scenario, (key, key), value)?;
         } else if task.contains(key) {
             config.task = with_option(&config.task, (key, key), value)?;
         } else {
-            let known = scenario.iter().chain(&task).map(String::as_str).chain(["input_norm"]);
+            let known = scenario.iter().chain(&task).map(String::as_str).chain(["input_norm", "embedding"]);
             return Err(unknown(key, &format!("preset `{}`", preset.name), &known.collect::<Vec<_>>()));
         }
     }
@@ -131,12 +133,13 @@ fn with_options(preset: &Preset, model: &Map<String, Value>) -> Result<ModelConf
 }
 
 fn from_slots(model: &Map<String, Value>) -> Result<ModelConfig, ModelError> {
-    let known = ["preset", "input_norm", "scenario", "task"];
+    let known = ["preset", "input_norm", "embedding", "scenario", "task"];
     if let Some(key) = model.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(unknown(key, "a model without preset", &known));
     }
     Ok(ModelConfig {
         input_norm: model.get("input_norm").map_or(Ok(Default::default()), |value| read("input_norm", value))?,
+        embedding: model.get("embedding").map_or(Ok(Default::default()), |value| read("embedding", value))?,
         scenario: slot("scenario", model.get("scenario"), ScenarioLayerConfig::one_of_each())?,
         task: slot("task", model.get("task"), TaskLayerConfig::one_of_each())?,
     })

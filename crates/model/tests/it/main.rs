@@ -6,5 +6,7 @@ mod oracle;
 mod agreement;
 mod cases;
 mod conformance;
+mod embedding;
+mod fixture;
 mod golden;
 mod harness;

@@ -1,0 +1,150 @@
+//! From ids to the dense input: rows of tables looked up and pooled, dense numbers passed on.
+
+use hinet_data::{Batch, Column, Pooling, Slot};
+use rayon::prelude::*;
+
+use super::{Embeddings, Placed, Table};
+
+/// Rows of the batch that one task fills.
+const BLOCK: usize = 128;
+
+impl Embeddings {
+    /// Writes the dense input of a batch, `[rows, width]`, row-major. Runs on the threads of the pool it is called in.
+    ///
+    /// # Panics
+    /// If the batch comes from another encoder, or `out` has another size: bugs of the caller.
+    pub fn gather(&self, batch: &Batch, out: &mut [f32]) {
+        assert_eq!(out.len(), batch.rows * self.width, "gather: {} rows of width {}", batch.rows, self.width);
+        self.gather_rows(batch, 0, out);
+    }
+
+    /// As [`Embeddings::gather`] for the rows from `first` on, as many as `out` has.
+    pub(crate) fn gather_rows(&self, batch: &Batch, first: usize, out: &mut [f32]) {
+        assert_eq!(batch.features.len(), self.slots.len(), "gather: a batch of another encoder");
+        if self.width == 0 {
+            return;
+        }
+        let block = |(index, out): (usize, &mut [f32])| {
+            for (placed, column) in self.slots.iter().zip(&batch.features) {
+                self.gather_slot(placed, column, first + index * BLOCK, out);
+            }
+        };
+        if super::in_pool() && out.len() > BLOCK * self.width {
+            out.par_chunks_mut(BLOCK * self.width).enumerate().for_each(block);
+        } else {
+            out.chunks_mut(BLOCK * self.width).enumerate().for_each(block);
+        }
+    }
+
+    /// One slot's columns of the rows from `first` on; `out` are those rows.
+    fn gather_slot(&self, placed: &Placed, column: &Column, first: usize, out: &mut [f32]) {
+        let rows = out.len() / self.width;
+        let targets = out.chunks_exact_mut(self.width).map(|row| &mut row[placed.start..placed.start + placed.width]);
+        match (&placed.slot, column) {
+            (Slot::Lookup { table, .. }, Column::Ids(ids)) => {
+                look_up(&self.tables[*table], &ids[first..first + rows], targets);
+            }
+            (Slot::Bag { table, pooling, .. }, Column::Bag { offsets, ids, weights }) => {
+                let bags = Bags { offsets, ids, weights: weights.as_deref() };
+                for (row, target) in (first..first + rows).zip(targets) {
+                    pool(&self.tables[*table], *pooling, &bags.bag(row), target);
+                }
+            }
+            (Slot::Dense { width, .. }, Column::Dense(values)) => {
+                for (target, values) in targets.zip(values[first * width..].chunks_exact(*width)) {
+                    target.copy_from_slice(values);
+                }
+            }
+            (slot @ (Slot::Lookup { .. } | Slot::Bag { .. } | Slot::Dense { .. }), _) => {
+                panic!("gather: the column of `{}` is of another kind than its slot", slot.feature());
+            }
+        }
+    }
+}
+
+/// The bags of one column.
+#[derive(Clone, Copy)]
+pub(super) struct Bags<'a> {
+    pub(super) offsets: &'a [u32],
+    pub(super) ids: &'a [u32],
+    pub(super) weights: Option<&'a [f32]>,
+}
+
+/// The ids of one row, with their weights if any.
+#[derive(Clone, Copy)]
+pub(super) struct Bag<'a> {
+    pub(super) ids: &'a [u32],
+    pub(super) weights: Option<&'a [f32]>,
+}
+
+impl<'a> Bags<'a> {
+    pub(super) fn bag(&self, row: usize) -> Bag<'a> {
+        let range = self.offsets[row] as usize..self.offsets[row + 1] as usize;
+        Bag { ids: &self.ids[range.clone()], weights: self.weights.map(|weights| &weights[range]) }
+    }
+}
+
+impl Bag<'_> {
+    /// What each embedding counts in the pooled one, before [`Bag::scale`].
+    pub(super) fn weight(&self, place: usize) -> f32 {
+        self.weights.map_or(1.0, |weights| weights[place])
+    }
+
+    /// Factor of the weighted sum: 1 for a sum, 1 over the sum of weights for a mean (0 where that sum is 0).
+    pub(super) fn scale(&self, pooling: Pooling) -> f32 {
+        match pooling {
+            Pooling::Sum | Pooling::Max => 1.0,
+            Pooling::Mean => {
+                let total = self.weights.map_or(self.ids.len() as f32, |weights| weights.iter().sum());
+                if total == 0.0 { 0.0 } else { 1.0 / total }
+            }
+        }
+    }
+}
+
+impl Table {
+    pub(super) fn row(&self, id: u32) -> &[f32] {
+        let dim = self.spec.dim;
+        &self.values[id as usize * dim..][..dim]
+    }
+}
+
+fn look_up<'a>(table: &Table, ids: &[u32], targets: impl Iterator<Item = &'a mut [f32]>) {
+    match table.spec.dim {
+        8 => look_up_wide::<8>(table, ids, targets),
+        16 => look_up_wide::<16>(table, ids, targets),
+        32 => look_up_wide::<32>(table, ids, targets),
+        _ => targets.zip(ids).for_each(|(target, &id)| target.copy_from_slice(table.row(id))),
+    }
+}
+
+/// Widths known to the compiler become a few vector moves.
+fn look_up_wide<'a, const DIM: usize>(table: &Table, ids: &[u32], targets: impl Iterator<Item = &'a mut [f32]>) {
+    let (rows, _) = table.values.as_chunks::<DIM>();
+    for (target, &id) in targets.zip(ids) {
+        target.as_chunks_mut::<DIM>().0[0] = rows[id as usize];
+    }
+}
+
+fn pool(table: &Table, pooling: Pooling, bag: &Bag<'_>, target: &mut [f32]) {
+    target.fill(0.0);
+    match pooling {
+        Pooling::Sum | Pooling::Mean => {
+            for (place, &id) in bag.ids.iter().enumerate() {
+                let weight = bag.weight(place);
+                target.iter_mut().zip(table.row(id)).for_each(|(sum, value)| *sum += weight * value);
+            }
+            let scale = bag.scale(pooling);
+            if scale != 1.0 {
+                target.iter_mut().for_each(|sum| *sum *= scale);
+            }
+        }
+        Pooling::Max => {
+            let Some((&first, rest)) = bag.ids.split_first() else { return };
+            target.copy_from_slice(table.row(first));
+            for &id in rest {
+                target.iter_mut().zip(table.row(id)).for_each(|(most, &value)| *most = most.max(value));
+            }
+        }
+    }
+}
