@@ -2,9 +2,9 @@
 
 mod batch;
 mod encoder;
+mod durable;
 mod error;
 mod expression;
-mod durable;
 mod schema;
 mod seed;
 mod source;
@@ -14,9 +14,9 @@ mod synth;
 
 pub use batch::{Batch, Column};
 pub use encoder::{EncodeCounts, Encoder, FeatureCounts, Need};
+pub use durable::{find_folder, replace_folder, sync_folder, write_atomic, write_atomic_with, write_synced};
 pub use error::DataError;
 pub use expression::Expression;
-pub use durable::{find_folder, replace_folder, sync_folder, write_atomic, write_atomic_with, write_synced};
 pub use schema::{
     CategoricalConfig, DataConfig, Encoding, FeatureConfig, Keep, Layout, Missing, MultiConfig, NumericConfig, Paths,
     Pooling, ScenarioConfig, SchemaConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform,

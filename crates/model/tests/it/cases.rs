@@ -87,9 +87,9 @@ pub(crate) fn all() -> Vec<(String, ModelConfig)> {
     let mut all = Vec::new();
     for input_norm in norms {
         let scenario = ScenarioLayerConfig::Identity(Default::default());
-        all.push((format!("{input_norm:?}"), ModelConfig { input_norm, scenario, task: tower() }));
+        all.push((format!("{input_norm:?}"), ModelConfig { input_norm, scenario, task: tower(), ..ModelConfig::default() }));
     }
-    let model = |scenario, task| ModelConfig { input_norm: InputNorm::None, scenario, task };
+    let model = |scenario, task| ModelConfig { scenario, task, ..ModelConfig::default() };
     for (name, scenario) in scenario_layers() {
         all.push((format!("hinet, {name}"), model(scenario, tower())));
     }

@@ -10,3 +10,4 @@ mod embedding;
 mod fixture;
 mod golden;
 mod harness;
+mod plan;

@@ -1,0 +1,161 @@
+//! The plan against the tape, and what a score must not depend on.
+
+use hinet_data::{Batch, Layout, Seed};
+use hinet_model::{Form, Model, ModelConfig, Network, Plan, PlanWorkspace, zoo};
+use hinet_tape::{Feed, Mode, Op, Routing, Scope, Tape};
+use proptest::prelude::*;
+use rayon::ThreadPoolBuilder;
+
+use crate::fixture::{batch, layout};
+
+/// A model of each preset.
+fn models() -> impl Iterator<Item = (&'static str, Model)> {
+    zoo::PRESETS.iter().map(|preset| (preset.name, model(preset.config())))
+}
+
+fn model(mut config: ModelConfig) -> Model {
+    config.embedding.init_std = 0.5;
+    Model::new(layout(), config, Seed(5)).unwrap()
+}
+
+fn grouped(layout: &Layout, rows: usize, seed: u64) -> Batch {
+    batch(layout, rows, seed).grouped(layout.groups())
+}
+
+fn scores(plan: &Plan<'_>, batch: &Batch) -> Vec<f32> {
+    let mut out = Vec::new();
+    plan.score(&mut PlanWorkspace::default(), batch, &mut out);
+    out
+}
+
+/// Scores of the rows from `first` on by the tape, with offsets that begin at 0.
+fn by_tape(model: &Model, network: Network, x: &[f32], offsets: &[usize]) -> Vec<f32> {
+    let scores = network.scores;
+    let mut tape = Tape::new(network.graph, 1);
+    let rows = offsets[offsets.len() - 1];
+    let feed = Feed { rows, offsets, inputs: &[x], indices: &[] };
+    tape.forward(&model.params, &feed, Mode::Infer);
+    tape.value(scores).to_vec()
+}
+
+fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+    assert_eq!(found.len(), expected.len(), "{what}");
+    for (place, (a, b)) in found.iter().zip(expected).enumerate() {
+        assert!((a - b).abs() <= 1e-6, "{what}: {a} and {b} at {place}");
+    }
+}
+
+#[test]
+fn a_plan_scores_as_the_tape_does_and_unknown_scenarios_by_the_mean() {
+    for (name, model) in models() {
+        let batch = grouped(&model.layout, 400, 9);
+        let mut x = vec![0.0; batch.rows * model.layout.width()];
+        model.embeddings.gather(&batch, &mut x);
+        let known = batch.offsets[3];
+        let (own, unknown) = x.split_at(known * model.layout.width());
+        let mut expected = by_tape(&model, model.network.clone(), own, &batch.offsets[..4]);
+        let mean = Network::record(&model.layout, &model.config, Form::Mean).unwrap();
+        expected.extend(by_tape(&model, mean, unknown, &[0, batch.rows - known]));
+        assert!(expected.iter().all(|p| (0.0..=1.0).contains(p)), "{name}");
+        assert_close(&scores(&Plan::new(&model), &batch), &expected, name);
+        assert_close(&scores(&Plan::owning(model), &batch), &expected, name);
+    }
+}
+
+#[test]
+fn a_row_is_scored_alone_as_in_a_batch() {
+    for (name, model) in models() {
+        let (layout, plan) = (&model.layout, Plan::new(&model));
+        let batch = grouped(layout, 300, 11);
+        let together = scores(&plan, &batch);
+        for row in (0..batch.rows).step_by(7) {
+            let alone = scores(&plan, &batch.take_grouped(&[row as u32], layout.groups()));
+            assert_close(&alone, &together[row * 2..row * 2 + 2], name);
+        }
+    }
+}
+
+#[test]
+fn threads_that_share_a_plan_or_a_pool_get_the_same_bits() {
+    let model = model(ModelConfig::default());
+    let plan = &Plan::new(&model);
+    let batches: Vec<Batch> = (0..4).map(|seed| grouped(&model.layout, 700, seed)).collect();
+    let expected: Vec<Vec<f32>> = batches.iter().map(|batch| scores(plan, batch)).collect();
+    std::thread::scope(|scope| {
+        let score_all = || batches.iter().map(|batch| scores(plan, batch)).collect::<Vec<_>>();
+        let threads: Vec<_> = (0..4).map(|_| scope.spawn(score_all)).collect();
+        threads.into_iter().for_each(|thread| assert_eq!(thread.join().unwrap(), expected));
+    });
+    let pool = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+    let mut workspace = PlanWorkspace::default();
+    for (batch, expected) in batches.iter().zip(&expected) {
+        let mut out = Vec::new();
+        pool.install(|| plan.score(&mut workspace, batch, &mut out));
+        assert_eq!(&out, expected);
+    }
+}
+
+#[test]
+fn heads_of_other_scenarios_are_not_computed() {
+    for (name, model) in models() {
+        let graph = &model.network.graph;
+        for node in graph.nodes() {
+            let Op::Linear(op) = &node.op else { continue };
+            let Op::Parameter { index } = graph.node(op.weight).op else { continue };
+            let spec = &graph.params()[index];
+            let private = matches!(spec.scope, Scope::PerScenario | Scope::PerScenarioTask);
+            if private && !model.network.crossing.contains(&spec.name) {
+                assert!(op.routing == Routing::Own, "{name}: `{}` runs for every scenario", spec.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_row_costs_the_same_with_more_scenarios_where_layers_do_not_cross_them() {
+    let config = zoo::find("towers").unwrap().config();
+    let mut many = layout();
+    many.scenarios = (0..50).map(|scenario| scenario.to_string()).collect();
+    many.scenario_rows = vec![1; 50];
+    let few = Model::new(layout(), config.clone(), Seed(1)).unwrap();
+    let many = Model::new(many, config, Seed(1)).unwrap();
+    assert_eq!(few.flops_per_row(), many.flops_per_row());
+    assert!(many.dense_parameters() > 10 * few.dense_parameters());
+}
+
+#[test]
+fn models_of_one_seed_start_with_the_same_tables_whatever_their_layers() {
+    let (one, other) = (model(zoo::find("hinet").unwrap().config()), model(zoo::find("towers").unwrap().config()));
+    assert_ne!(one.dense_parameters(), other.dense_parameters());
+    assert_eq!(one.embedding_parameters(), 700 * 8 + 40 * 5 + 13 * 3);
+    (0..3).for_each(|table| assert_eq!(one.embeddings.table(table), other.embeddings.table(table)));
+    let mut config = one.config.clone();
+    config.embedding.init_std = f32::NAN;
+    let error = Model::new(layout(), config, Seed(5)).unwrap_err().to_string();
+    assert_eq!(error, "`embedding.init_std` is NaN, expected a finite number of 0 or more");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(30))]
+
+    #[test]
+    fn the_order_of_rows_does_not_change_their_scores(rows in 1_usize..300, seed: u64) {
+        let model = model(ModelConfig::default());
+        let plan = Plan::new(&model);
+        let plain = batch(&model.layout, rows, seed);
+        let turned: Vec<u32> = (0..rows as u32).rev().collect();
+        let in_order = |batch: Batch, place: &dyn Fn(usize) -> usize| {
+            let grouped = batch.grouped(model.layout.groups());
+            let found = scores(&plan, &grouped);
+            let mut scores = vec![0.0; found.len()];
+            for (row, &position) in grouped.position.iter().enumerate() {
+                let to = place(position as usize) * 2;
+                scores[to..to + 2].copy_from_slice(&found[row * 2..row * 2 + 2]);
+            }
+            scores
+        };
+        let one = in_order(plain.clone(), &|row| row);
+        let other = in_order(plain.take(&turned), &|row| rows - 1 - row);
+        assert_close(&one, &other, "turned");
+    }
+}
