@@ -1,8 +1,8 @@
 //! From files to batches: sources, schema, encoder, splits, seed streams and the synthetic generator of `hinet`.
 
 mod batch;
-mod encoder;
 mod durable;
+mod encoder;
 mod error;
 mod expression;
 mod schema;
@@ -13,8 +13,8 @@ mod stream;
 mod synth;
 
 pub use batch::{Batch, Column};
-pub use encoder::{EncodeCounts, Encoder, FeatureCounts, Need};
 pub use durable::{find_folder, replace_folder, sync_folder, write_atomic, write_atomic_with, write_synced};
+pub use encoder::{EncodeCounts, Encoder, FeatureCounts, Need};
 pub use error::DataError;
 pub use expression::Expression;
 pub use schema::{

@@ -89,7 +89,8 @@ impl Artefact {
         check_layout(&path, encoder.layout(), &manifest.layout)?;
         check_size(folder, &manifest)?;
         let model = Model::blank(manifest.layout.clone(), manifest.model.clone(), Seed(manifest.seed));
-        let mut model = model.map_err(|error| ModelError::corrupt(&file, error.to_string(), "a model that was saved"))?;
+        let mut model =
+            model.map_err(|error| ModelError::corrupt(&file, error.to_string(), "a model that was saved"))?;
         read_tensors(&folder.join(WEIGHTS), &mut model.params)?;
         read_tensors(&folder.join(TABLES), &mut model.embeddings)?;
         Ok(Artefact { manifest, encoder, model })
@@ -108,7 +109,11 @@ fn check_layout(path: &Path, encoder: &Layout, model: &Layout) -> Result<(), Mod
         ("tasks", encoder.tasks == model.tasks),
     ];
     let part = parts.iter().find(|(_, same)| !same).map_or("policies for unknown scenarios", |(part, _)| part);
-    Err(ModelError::corrupt(path, format!("an encoder with other {part} than the model"), "the encoder it was made for"))
+    Err(ModelError::corrupt(
+        path,
+        format!("an encoder with other {part} than the model"),
+        "the encoder it was made for",
+    ))
 }
 
 /// A model that diverged is refused before the last good one is replaced.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use hinet_data::DataError;
+
 /// A configuration that makes no model, or an artefact that cannot be written or read.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -71,6 +73,9 @@ pub enum ModelError {
     /// The system refused to read or write; the message names the file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
+    /// The saved encoder cannot be read.
+    #[error(transparent)]
+    Data(#[from] DataError),
 }
 
 impl ModelError {
@@ -84,6 +89,7 @@ impl ModelError {
             | ModelError::Version { .. }
             | ModelError::State { .. }
             | ModelError::Io(_) => false,
+            ModelError::Data(error) => error.is_usage(),
         }
     }
 

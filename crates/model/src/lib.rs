@@ -1,5 +1,6 @@
 //! Models of `hinet`: layers in two slots, embeddings, loss, artefact and inference plan.
 
+mod artefact;
 mod config;
 mod embedding;
 mod error;
@@ -11,6 +12,7 @@ mod scenario;
 mod task;
 pub mod zoo;
 
+pub use artefact::{Artefact, FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
 pub use config::{InputNorm, ModelConfig};
 pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind};
 pub use error::ModelError;

@@ -134,11 +134,7 @@ fn read_header(file: &Path, input: &mut dyn Read, bytes: u64) -> Result<Metadata
 }
 
 /// The indices of the tensors in the order of the file.
-fn check_shapes(
-    file: &Path,
-    header: &Metadata,
-    shapes: &[(&str, Vec<usize>)],
-) -> Result<Vec<usize>, ModelError> {
+fn check_shapes(file: &Path, header: &Metadata, shapes: &[(&str, Vec<usize>)]) -> Result<Vec<usize>, ModelError> {
     for (name, shape) in shapes {
         let expected = format!("F32 {shape:?}");
         let Some(info) = header.info(name) else {
@@ -212,10 +208,7 @@ mod tests {
         assert_eq!(message(other, &bytes), "some.safetensors: no tensor `y`; expected F32 [2]");
         let other = params(&[("z", &[3], &[0.0; 3])]);
         assert_eq!(message(other, &bytes), "some.safetensors: tensor `z` is F32 [2]; expected F32 [3]");
-        assert_eq!(
-            message(params(&[]), &bytes),
-            "some.safetensors: a tensor `z`; expected only those of its model"
-        );
+        assert_eq!(message(params(&[]), &bytes), "some.safetensors: a tensor `z`; expected only those of its model");
         let broken = params(&[("z", &[2], &[1.0, f32::NAN])]);
         let bytes = written(&broken);
         assert_eq!(

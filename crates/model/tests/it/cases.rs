@@ -87,7 +87,10 @@ pub(crate) fn all() -> Vec<(String, ModelConfig)> {
     let mut all = Vec::new();
     for input_norm in norms {
         let scenario = ScenarioLayerConfig::Identity(Default::default());
-        all.push((format!("{input_norm:?}"), ModelConfig { input_norm, scenario, task: tower(), ..ModelConfig::default() }));
+        all.push((
+            format!("{input_norm:?}"),
+            ModelConfig { input_norm, scenario, task: tower(), ..ModelConfig::default() },
+        ));
     }
     let model = |scenario, task| ModelConfig { scenario, task, ..ModelConfig::default() };
     for (name, scenario) in scenario_layers() {
