@@ -23,8 +23,8 @@ pub use schema::{
     UnknownConfig, UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
 };
 pub use seed::Seed;
-pub use source::{Chunk, Order, RowStream, Rows, Source};
-pub use split::{Part, Split, SplitBy, SplitConfig};
+pub use source::{Chunk, Limits, Order, RowStream, Rows, Source};
+pub use split::{Part, PartRows, Split, SplitBy, SplitConfig};
 pub use stream::{Batches, StreamConfig, TrainStream, in_order};
 pub use synth::{
     Bayes, BayesCell, SynthColumns, SynthConfig, SynthFormat, SynthTask, SynthTruth, synth_batches, synth_experiment,

@@ -46,8 +46,9 @@ pub(crate) fn write_cell(cells: &ArrayRef, index: usize, out: &mut String) -> bo
         DataType::Float32 => push_float(out, cells.as_primitive::<Float32Type>().value(index)),
         DataType::Float64 => push_float(out, cells.as_primitive::<Float64Type>().value(index)),
         DataType::Dictionary(_, _) => {
-            let cells = cells.as_any_dictionary();
-            write_cell(cells.values(), cells.normalized_keys()[index], out)
+            let cell = cells.slice(index, 1);
+            let cell = cell.as_any_dictionary();
+            write_cell(cell.values(), cell.normalized_keys()[0], out)
         }
         _ => write_as_arrow_does(cells, index, out),
     }

@@ -65,6 +65,21 @@ impl Kind {
         }
     }
 
+    /// The kind whose columns are of this type, if text can be read as it.
+    pub(super) fn of(data_type: &DataType) -> Option<Kind> {
+        match data_type {
+            DataType::List(item) => match Kind::of(item.data_type())? {
+                Kind::One(single) => Some(Kind::List(single)),
+                Kind::List(_) => None,
+            },
+            DataType::Boolean => Some(Kind::One(Single::Flag)),
+            DataType::Int64 => Some(Kind::One(Single::Integer)),
+            DataType::Float64 => Some(Kind::One(Single::Number)),
+            DataType::Utf8 => Some(Kind::One(Single::Text)),
+            _ => None,
+        }
+    }
+
     pub(super) fn data_type(self) -> DataType {
         match self {
             Kind::One(single) => single.data_type(),

@@ -151,9 +151,9 @@ fn plain(field: &FieldRef) -> FieldRef {
 }
 
 fn has_small_dictionary(chunk: &ColumnChunkMetaData) -> bool {
-    let all_by_dictionary = chunk.page_encoding_stats_mask().is_some_and(|mask| {
-        mask.is_only(Encoding::RLE_DICTIONARY) || mask.is_only(Encoding::PLAIN_DICTIONARY)
-    });
+    let all_by_dictionary = chunk
+        .page_encoding_stats_mask()
+        .is_some_and(|mask| mask.is_only(Encoding::RLE_DICTIONARY) || mask.is_only(Encoding::PLAIN_DICTIONARY));
     let stored = chunk.dictionary_page_offset().map(|offset| chunk.data_page_offset() - offset);
     all_by_dictionary && stored.is_some_and(|bytes| bytes <= SMALL_DICTIONARY)
 }

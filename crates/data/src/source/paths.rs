@@ -97,7 +97,10 @@ fn in_folder(folder: &Path) -> Result<Vec<DataFile>, DataError> {
         }
     }
     if files.is_empty() {
-        return Err(DataError::NoFiles { path: folder.to_owned(), problem: "is a folder without a data file directly inside" });
+        return Err(DataError::NoFiles {
+            path: folder.to_owned(),
+            problem: "is a folder without a data file directly inside",
+        });
     }
     files.sort_by(|left, right| left.path.cmp(&right.path));
     Ok(files)
@@ -116,7 +119,7 @@ fn in_glob(pattern: &Path) -> Result<Vec<DataFile>, DataError> {
     for found in matches {
         let path = found.map_err(|error| {
             let path = error.path().to_owned();
-            DataError::io("list", &path, error.into_error())
+            DataError::io("list", &path, error.into())
         })?;
         if path.is_file() {
             files.push(known_file(&path)?);

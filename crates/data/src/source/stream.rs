@@ -1,34 +1,135 @@
 //! Reading chunk after chunk.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::{Order, Rows, Source};
+use arrow::array::RecordBatch;
+use arrow::datatypes::{FieldRef, Schema, SchemaRef};
+
+use super::csv::CsvReader;
+use super::json::JsonReader;
+use super::parquet::{ParquetFile, RowGroup};
+use super::paths::Format;
+use super::{BATCH_ROWS, Order, Rows, Source, Storage, arrange};
 use crate::error::DataError;
 use crate::seed::shuffle;
 
-/// Rows per batch.
-const BATCH_ROWS: usize = 8192;
-
 /// The rows of a source, a few thousand at a time; ends after the first error.
-#[derive(Debug)]
 pub struct RowStream {
     source: Source,
-    projection: Vec<usize>,
+    /// The columns asked for.
+    wanted: SchemaRef,
+    /// Those and what the split goes by.
+    read: SchemaRef,
     /// Chunks still to read, the next one last.
     waiting: Vec<usize>,
-    /// The rest of the chunk being read.
-    rest: Option<Rows>,
+    open: Option<OpenChunk>,
+    /// The Parquet file opened last, since its other row groups often follow.
+    parquet: Option<(usize, ParquetFile)>,
+    /// Index of the file that the last batch was read from.
+    file: usize,
+}
+
+struct OpenChunk {
+    reader: Reader,
+    file: usize,
+    path: Arc<Path>,
+    next_row: u64,
+}
+
+enum Reader {
+    Memory { rest: RecordBatch },
+    Parquet(Box<RowGroup>),
+    Csv(Box<CsvReader>),
+    Json(Box<JsonReader>),
 }
 
 impl RowStream {
-    pub(super) fn new(source: Source, projection: Vec<usize>, order: Order) -> RowStream {
+    pub(super) fn new(source: &Source, wanted: Vec<FieldRef>, order: Order) -> Result<RowStream, DataError> {
         let mut waiting: Vec<usize> = (0..source.chunks().len()).collect();
         if let Order::Shuffled { seed } = order {
             shuffle(&mut waiting, seed);
         }
         waiting.reverse();
-        RowStream { source, projection, waiting, rest: None }
+        let mut read = wanted.clone();
+        let split_column = source.part.as_ref().and_then(|(split, _)| split.column().map(str::to_owned));
+        for field in source.fields(split_column.as_slice())? {
+            if !wanted.iter().any(|known| known.name() == field.name()) {
+                read.push(field);
+            }
+        }
+        let (wanted, read) = (Arc::new(Schema::new(wanted)), Arc::new(Schema::new(read)));
+        Ok(RowStream { source: source.clone(), wanted, read, waiting, open: None, parquet: None, file: 0 })
+    }
+
+    /// Index of the file that the last batch was read from.
+    pub(crate) fn file(&self) -> usize {
+        self.file
+    }
+
+    /// The next batch that has rows.
+    fn advance(&mut self) -> Result<Option<Rows>, DataError> {
+        loop {
+            let mut open = match self.open.take() {
+                Some(open) => open,
+                None => match self.waiting.pop() {
+                    Some(chunk) => self.open_chunk(chunk)?,
+                    None => return Ok(None),
+                },
+            };
+            let Some(batch) = open.reader.next_batch()? else { continue };
+            let rows = Rows::new(Arc::clone(&open.path), open.next_row, batch);
+            open.next_row += rows.len() as u64;
+            self.file = open.file;
+            self.open = Some(open);
+            let rows = self.of_part(rows)?;
+            if !rows.is_empty() {
+                return Ok(Some(rows));
+            }
+        }
+    }
+
+    fn of_part(&self, rows: Rows) -> Result<Rows, DataError> {
+        let Some((split, part)) = &self.source.part else { return Ok(rows) };
+        let mut rows = rows.filter(&split.keeps(*part, &rows, self.file)?);
+        rows.batch = arrange(&rows.batch, &self.wanted).expect("the columns wanted are among those read");
+        Ok(rows)
+    }
+
+    fn open_chunk(&mut self, index: usize) -> Result<OpenChunk, DataError> {
+        let inner = &self.source.inner;
+        let chunk = &inner.chunks[index];
+        let path: Arc<Path> = inner.files[chunk.file].as_path().into();
+        let reader = match &inner.storage {
+            Storage::Memory(batches) => Reader::Memory { rest: self.from_memory(&batches[index], &path)? },
+            Storage::Files(files) => {
+                let (file, limits) = (&files[chunk.file], &inner.limits);
+                match file.format {
+                    Format::Csv => Reader::Csv(Box::new(CsvReader::open(file, &path, &self.read, limits)?)),
+                    Format::JsonLines => Reader::Json(Box::new(JsonReader::open(file, &path, &self.read, limits)?)),
+                    Format::Parquet => {
+                        let opened = match self.parquet.take().filter(|(known, _)| *known == chunk.file) {
+                            Some((_, opened)) => opened,
+                            None => ParquetFile::open(&path, &self.source.schema)?,
+                        };
+                        let (group, rows) = (chunk.row_group.unwrap_or(0), chunk.rows.unwrap_or(0));
+                        let reader = opened.row_group(group, rows, &self.read)?;
+                        self.parquet = Some((chunk.file, opened));
+                        Reader::Parquet(Box::new(reader))
+                    }
+                }
+            }
+        };
+        Ok(OpenChunk { reader, file: chunk.file, path, next_row: chunk.first_row })
+    }
+
+    fn from_memory(&self, batch: &RecordBatch, path: &Path) -> Result<RecordBatch, DataError> {
+        arrange(batch, &self.read).map_err(|error| DataError::Format {
+            file: path.to_owned(),
+            format: "one table",
+            problem: format!("its batches differ: {error}"),
+        })
     }
 }
 
@@ -36,17 +137,33 @@ impl Iterator for RowStream {
     type Item = Result<Rows, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        loop {
-            if let Some(rows) = self.rest.take().filter(|rows| !rows.is_empty()) {
-                let taken = rows.len().min(BATCH_ROWS);
-                self.rest = Some(rows.slice(taken, rows.len() - taken));
-                return Some(Ok(rows.slice(0, taken)));
-            }
-            let index = self.waiting.pop()?;
-            let chunk = &self.source.inner.chunks[index];
-            let batch = self.source.inner.batches[index].project(&self.projection).expect("columns were checked");
-            let file: Arc<Path> = Arc::from(self.source.first_file());
-            self.rest = Some(Rows::new(file, chunk.first_row, batch));
+        let outcome = self.advance();
+        if outcome.is_err() {
+            self.waiting.clear();
+            self.open = None;
         }
+        outcome.transpose()
+    }
+}
+
+impl Reader {
+    fn next_batch(&mut self) -> Result<Option<RecordBatch>, DataError> {
+        match self {
+            Reader::Parquet(reader) => reader.next_batch(),
+            Reader::Csv(reader) => reader.next_batch(),
+            Reader::Json(reader) => reader.next_batch(),
+            Reader::Memory { rest } => {
+                let taken = rest.num_rows().min(BATCH_ROWS);
+                let batch = rest.slice(0, taken);
+                *rest = rest.slice(taken, rest.num_rows() - taken);
+                Ok((taken > 0).then_some(batch))
+            }
+        }
+    }
+}
+
+impl fmt::Debug for RowStream {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("RowStream").field("wanted", &self.wanted).field("waiting", &self.waiting.len()).finish()
     }
 }

@@ -40,12 +40,7 @@ impl Window {
         Window::new(input, path, file.packing, limit)
     }
 
-    fn new(
-        input: Box<dyn Read + Send>,
-        path: &Arc<Path>,
-        packing: Packing,
-        limit: usize,
-    ) -> Result<Window, DataError> {
+    fn new(input: Box<dyn Read + Send>, path: &Arc<Path>, packing: Packing, limit: usize) -> Result<Window, DataError> {
         let path = Arc::clone(path);
         let mut window =
             Window { input, path, packing, buffer: Vec::new(), start: 0, end: 0, ended: false, line: 1, limit };
