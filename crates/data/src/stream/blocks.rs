@@ -87,3 +87,55 @@ impl Filler<'_> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::{Column, EncodeCounts};
+
+    fn rows(from: usize, to: usize) -> Batch {
+        let numbers = || (from..to).map(|row| row as u32);
+        Batch {
+            rows: to - from,
+            features: vec![Column::Ids(numbers().collect())],
+            scenario: numbers().map(|row| (row % 3) as u16).collect(),
+            labels: numbers().map(|row| (row % 2) as f32).collect(),
+            observed: numbers().map(|row| row % 5 > 0).collect(),
+            weight: vec![1.0; to - from],
+            position: (0..(to - from) as u32).collect(),
+            ..Batch::default()
+        }
+    }
+
+    /// The batches of `total` rows that come in pieces of these sizes, over and over.
+    fn run(pieces: &[usize], total: usize) -> Vec<Batch> {
+        let mut rest = Vec::new();
+        let mut from = 0;
+        for &piece in pieces.iter().cycle() {
+            let to = total.min(from + piece);
+            rest.push(Arc::new(rows(from, to)));
+            from = to;
+            if from == total {
+                break;
+            }
+        }
+        rest.reverse();
+        let counts = SharedCounts::new(Mutex::new(EncodeCounts::default()));
+        let (sender, receiver) = crossbeam_channel::unbounded();
+        let blocks = Blocks { batch_rows: 7, block_rows: 30, shuffle: Some(Seed(1)), groups: 4, skip_batches: 0 };
+        blocks.run(EncodedRows::Cached { rest, counts: EncodeCounts::default() }, &sender, &counts).unwrap();
+        drop(sender);
+        receiver.iter().map(Result::unwrap).collect()
+    }
+
+    proptest! {
+        #[test]
+        fn batches_do_not_depend_on_how_many_rows_come_at_once(pieces in prop::collection::vec(1_usize..40, 1..6), total in 1_usize..150) {
+            prop_assert_eq!(run(&pieces, total), run(&[1], total));
+        }
+    }
+}
