@@ -148,14 +148,13 @@ fn count_values(feature: &Feature, rows: &Rows, counter: &mut Counter) -> Result
         }
         Rule::Bucket { .. } | Rule::Number { .. } | Rule::Vector { .. } => return Ok(Ok(())),
     };
-    Ok(ids.and_then(|mut ids| {
+    Ok(ids.map(|mut ids| {
         let stand_in = match absent(missing) {
             Some(key) => counter.intern(key),
             None => MISSING,
         };
         ids.iter_mut().filter(|id| **id == MISSING).for_each(|id| *id = stand_in);
         counter.count(&ids);
-        Ok(())
     }))
 }
 

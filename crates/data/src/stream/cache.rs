@@ -26,7 +26,7 @@ struct Kept {
 /// The rows of a source a few thousand at a time, encoded and not grouped.
 pub(super) enum EncodedRows {
     /// Encoded as they are read.
-    Fresh(Reader),
+    Fresh(Box<Reader>),
     /// Out of memory: what is left to give, the next one last.
     Cached { rest: Vec<Arc<Batch>>, counts: EncodeCounts },
 }
@@ -58,7 +58,7 @@ impl EncodedRows {
     /// All rows as they stand in the files.
     pub(super) fn in_file(source: &Source, encoder: &Arc<Encoder>, need: Need) -> Result<EncodedRows, DataError> {
         let rows = source.read(&encoder.columns(need), Order::InFile)?;
-        Ok(EncodedRows::Fresh(Reader { rows, encoder: Arc::clone(encoder), need, filling: None }))
+        Ok(EncodedRows::Fresh(Box::new(Reader { rows, encoder: Arc::clone(encoder), need, filling: None })))
     }
 
     /// Training rows, chunk by chunk in the order given.
@@ -81,7 +81,7 @@ impl EncodedRows {
             let kept = Kept { chunks: vec![Vec::new(); source.chunks().len()], counts: EncodeCounts::default() };
             Filling { source: source.clone(), cache: Arc::clone(cache), limit, bytes: 0, kept }
         });
-        Ok(EncodedRows::Fresh(Reader { rows, encoder: Arc::clone(encoder), need: Need::Labels, filling }))
+        Ok(EncodedRows::Fresh(Box::new(Reader { rows, encoder: Arc::clone(encoder), need: Need::Labels, filling })))
     }
 
     /// The next rows; nothing at the end.
