@@ -14,8 +14,10 @@
 mod emit;
 mod error;
 mod meaning;
+mod model;
 mod monitor;
 mod paths;
+mod reference;
 mod schema;
 mod set;
 mod strict;
@@ -24,16 +26,19 @@ mod tree;
 
 use std::path::Path;
 
-use hinet_data::{DataConfig, FeatureConfig, ScenarioConfig, TaskConfig};
+use hinet_data::{DataConfig, FeatureConfig, ScenarioConfig, SchemaConfig, TaskConfig};
+use hinet_model::ModelConfig;
 use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 pub use error::{ExperimentError, Problem};
 pub use monitor::{Monitor, MonitoredMetric};
+pub use reference::config_reference;
 pub use schema::json_schema;
 pub use train_config::{Tracker, TrainConfig};
 
 use error::Sources;
+use model::Expanded;
 use strict::Mismatch;
 use tree::{Node, Value};
 
@@ -41,14 +46,14 @@ use tree::{Node, Value};
 pub const CONFIG_VERSION: u32 = 1;
 
 /// An experiment file as it was written, every default filled in.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ExperimentFile {
     /// Version of this format.
     #[serde(default = "config_version")]
     pub config_version: u32,
     /// Name of the run's folder, and of the model when it is served. Without it: the file's name without its ending.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default)]
     pub name: Option<String>,
     /// Where the rows come from.
     pub data: DataConfig,
@@ -60,7 +65,9 @@ pub struct ExperimentFile {
     /// The inputs: at least one rule.
     #[serde(rename = "feature")]
     pub features: Vec<FeatureConfig>,
-    /// The model.
+    /// The model: a preset with options beside it, or the two slots. Without it: the preset `hinet`.
+    #[serde(default)]
+    #[schemars(schema_with = "model::schema")]
     pub model: serde_json::Map<String, serde_json::Value>,
     /// How it is trained.
     #[serde(default)]
@@ -80,8 +87,10 @@ pub struct Experiment {
     pub tasks: Vec<TaskConfig>,
     /// The inputs.
     pub features: Vec<FeatureConfig>,
+    /// The preset that the model came from, if any.
+    pub preset: Option<String>,
     /// The model.
-    pub model: serde_json::Map<String, serde_json::Value>,
+    pub model: ModelConfig,
     /// How it is trained.
     pub train: TrainConfig,
     /// What early stopping and the choice of the best weights look at; `None` without validation rows.
@@ -115,26 +124,29 @@ impl Experiment {
         })?;
         apply_sets(&mut tree, sets).map_err(invalid)?;
         check_version(&tree).map_err(invalid)?;
-        let file = read(&mut tree, path).map_err(invalid)?;
-        let experiment = Experiment::new(file, path);
+        let (file, model) = read(&mut tree, path).map_err(invalid)?;
+        let experiment = Experiment::new(file, model, path);
         let found = meaning::check(&experiment);
         if found.is_empty() {
             return Ok(experiment);
         }
-        let place = |(key, message): (String, String)| Mismatch { at: tree.deepest(&key).at.clone(), key, message };
+        let place = |(key, message): (String, String)| match model::place(&tree, &key) {
+            Some((entry, key)) => Mismatch { at: entry.node.at.clone(), key, message },
+            None => Mismatch { at: tree.deepest(&key).at.clone(), key, message },
+        };
         Err(invalid(found.into_iter().map(place).collect()))
     }
 
-    fn new(file: ExperimentFile, path: &Path) -> Experiment {
-        let stem =
-            || path.file_stem().map_or_else(|| "experiment".to_owned(), |stem| stem.to_string_lossy().into_owned());
+    fn new(file: ExperimentFile, model: Expanded, path: &Path) -> Experiment {
+        let stem = || path.file_stem().map_or("experiment".into(), |stem| stem.to_string_lossy()).into_owned();
         let mut experiment = Experiment {
             name: file.name.unwrap_or_else(stem),
             data: file.data,
             scenario: file.scenario,
             tasks: file.tasks,
             features: file.features,
-            model: file.model,
+            preset: model.preset,
+            model: model.config,
             train: file.train,
             monitor: None,
         };
@@ -147,31 +159,22 @@ impl Experiment {
 
     /// Whether there are validation rows.
     pub fn has_valid(&self) -> bool {
-        self.data.valid.is_some()
+        self.data.valid.is_some() || self.data.split.as_ref().is_some_and(|split| split.valid > 0.0)
     }
 
     /// Whether there are test rows.
     pub fn has_test(&self) -> bool {
-        self.data.test.is_some()
+        self.data.test.is_some() || self.data.split.as_ref().is_some_and(|split| split.test > 0.0)
+    }
+
+    /// What the encoder needs.
+    pub fn schema(&self) -> SchemaConfig<'_> {
+        SchemaConfig { data: &self.data, scenario: &self.scenario, tasks: &self.tasks, features: &self.features }
     }
 
     /// The experiment with every default written out, as an experiment file that reads back the same from any folder.
     pub fn to_toml(&self) -> String {
-        emit::to_toml(&self.to_file())
-    }
-
-    fn to_file(&self) -> ExperimentFile {
-        let experiment = self.clone();
-        ExperimentFile {
-            config_version: CONFIG_VERSION,
-            name: Some(experiment.name),
-            data: experiment.data,
-            scenario: experiment.scenario,
-            tasks: experiment.tasks,
-            features: experiment.features,
-            model: experiment.model,
-            train: experiment.train,
-        }
+        emit::to_toml(self)
     }
 }
 
@@ -196,15 +199,17 @@ fn check_version(tree: &Node) -> Result<(), Vec<Mismatch>> {
     Err(vec![Mismatch { at: node.at.clone(), key: "config_version".to_owned(), message }])
 }
 
-fn read(tree: &mut Node, path: &Path) -> Result<ExperimentFile, Vec<Mismatch>> {
+fn read(tree: &mut Node, path: &Path) -> Result<(ExperimentFile, Expanded), Vec<Mismatch>> {
     let schema = json_schema();
     let found = strict::check(tree, strict::Schema::new(&schema), "");
     if !found.is_empty() {
         return Err(found);
     }
     paths::resolve(tree, path)?;
-    serde_json::from_value(tree.to_json())
-        .map_err(|error| vec![Mismatch { at: tree.at.clone(), key: String::new(), message: error.to_string() }])
+    let model = model::expand(tree).map_err(|found| vec![found])?;
+    let file = serde_json::from_value(tree.to_json())
+        .map_err(|error| vec![Mismatch { at: tree.at.clone(), key: String::new(), message: error.to_string() }])?;
+    Ok((file, model))
 }
 
 fn config_version() -> u32 {

@@ -5,7 +5,7 @@ mod metrics;
 
 pub use experiment::{
     CONFIG_VERSION, Experiment, ExperimentError, ExperimentFile, Monitor, MonitoredMetric, Problem, Tracker,
-    TrainConfig, json_schema,
+    TrainConfig, config_reference, json_schema,
 };
 pub use metrics::{
     Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, SplitMetrics, TableView, UNKNOWN_SCENARIO,

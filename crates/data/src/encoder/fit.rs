@@ -20,9 +20,7 @@ use crate::{DataError, Missing, Order, Rows, SchemaConfig, Source, UnknownConfig
 const MAX_SCENARIOS: usize = u16::MAX as usize - 1;
 
 pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, DataError> {
-    let tasks = Task::check(config.tasks)?;
-    let draft = Draft::new(config.features)?;
-    check_leaks(config, &draft.features, &tasks)?;
+    let (draft, tasks) = draft(config)?;
     let groups = [&config.data.user, &config.data.request];
     let train = train.with_text_columns(&text_columns(&draft.features, &config.scenario.column, &groups));
     check_columns(config, &draft.features, &tasks, &train)?;
@@ -44,6 +42,23 @@ pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, 
     body.user.clone_from(&config.data.user);
     body.request.clone_from(&config.data.request);
     Ok(Encoder::new(body, tasks))
+}
+
+impl SchemaConfig<'_> {
+    /// Checks what can be checked without data: options that contradict one another, expressions, labels among the inputs.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] with keys such as `feature[0].buckets` or `task[1].name` (counted from 0); [`DataError::Expression`].
+    pub fn check(&self) -> Result<(), DataError> {
+        draft(self).map(|_| ())
+    }
+}
+
+fn draft(config: &SchemaConfig<'_>) -> Result<(Draft, Vec<Task>), DataError> {
+    let tasks = Task::check(config.tasks)?;
+    let draft = Draft::new(config.features)?;
+    check_leaks(config, &draft.features, &tasks)?;
+    Ok((draft, tasks))
 }
 
 /// Values and how often each occurred.

@@ -2,9 +2,13 @@
 
 use std::fmt;
 
+use hinet_data::{DataConfig, FeatureConfig, ScenarioConfig, TaskConfig};
+use hinet_model::ModelConfig;
 use serde::Serialize;
 use serde::de::{Deserialize, Deserializer, MapAccess, SeqAccess, Visitor};
 use toml_edit::{Array, InlineTable, Key, Value as Toml};
+
+use super::{CONFIG_VERSION, Experiment, TrainConfig};
 
 /// A value with the order of its keys kept. It comes by way of JSON text, where a number in single precision is as
 /// short as it was written; serde's data model alone would make 0.001 into 0.0010000000474974513.
@@ -16,18 +20,73 @@ enum Ordered {
     Table(Vec<(String, Ordered)>),
 }
 
+/// What stands in the file, in this order.
+#[derive(Serialize)]
+struct Written<'a> {
+    config_version: u32,
+    name: &'a str,
+    data: &'a DataConfig,
+    scenario: &'a ScenarioConfig,
+    task: &'a [TaskConfig],
+    feature: &'a [FeatureConfig],
+    model: WrittenModel<'a>,
+    train: &'a TrainConfig,
+}
+
+#[derive(Serialize)]
+struct WrittenModel<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    preset: Option<&'a str>,
+    #[serde(flatten)]
+    config: &'a ModelConfig,
+}
+
 /// One table per top-level key, lists of tables as `[[key]]`, everything deeper on one line.
-pub(super) fn to_toml(file: &impl Serialize) -> String {
-    let json = serde_json::to_string(file).expect("config structs hold texts, finite numbers and flags");
-    let tree: Ordered = serde_json::from_str(&json).expect("serde_json reads what it wrote");
-    let Ordered::Table(entries) = tree else { return String::new() };
+pub(super) fn to_toml(experiment: &Experiment) -> String {
+    let written = Written {
+        config_version: CONFIG_VERSION,
+        name: &experiment.name,
+        data: &experiment.data,
+        scenario: &experiment.scenario,
+        task: &experiment.tasks,
+        feature: &experiment.features,
+        model: WrittenModel { preset: experiment.preset.as_deref(), config: &experiment.model },
+        train: &experiment.train,
+    };
+    let json = serde_json::to_string(&written).expect("config structs hold texts, finite numbers and flags");
+    let tree: Ordered =
+        serde_json::from_str(&json).expect("whole numbers came from TOML, and serde_json reads its own");
+    let Ordered::Table(mut entries) = tree else { return String::new() };
+    for (_, value) in entries.iter_mut().filter(|(key, _)| key == "model") {
+        if let (Ordered::Table(model), true) = (value, experiment.preset.is_some()) {
+            *model = beside_preset(std::mem::take(model));
+        }
+    }
+    text_of(&entries)
+}
+
+/// The options of both slots, side by side as they stand beside a preset.
+fn beside_preset(model: Vec<(String, Ordered)>) -> Vec<(String, Ordered)> {
+    let mut options = Vec::new();
+    for (key, value) in model {
+        match value {
+            Ordered::Table(slot) if key == "scenario" || key == "task" => {
+                options.extend(slot.into_iter().filter(|(key, _)| key != "kind"));
+            }
+            value => options.push((key, value)),
+        }
+    }
+    options
+}
+
+fn text_of(entries: &[(String, Ordered)]) -> String {
     let mut text = String::new();
-    for (key, value) in &entries {
+    for (key, value) in entries {
         if let Some(value) = inline(value).filter(|_| !is_table(value)) {
             line(&mut text, key, value);
         }
     }
-    for (key, value) in &entries {
+    for (key, value) in entries {
         match value {
             Ordered::Table(entries) => table(&mut text, &format!("[{}]", Key::new(key)), entries),
             Ordered::List(items) if is_table(value) => {

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use hinet_data::{DataConfig, DataError, Expression, SplitBy};
 use hinet_tape::{OptimiserError, ScheduleKind};
 
-use super::{Experiment, Monitor, MonitoredMetric};
+use super::{Experiment, Monitor, MonitoredMetric, model};
 
 /// Problems as (key, message).
 type Found = Vec<(String, String)>;
@@ -16,9 +17,15 @@ pub(super) fn check(experiment: &Experiment) -> Found {
     check_data(experiment, &mut found);
     check_tasks(experiment, &mut found);
     check_features(experiment, &mut found);
+    if found.is_empty() {
+        found.extend(check_schema(experiment));
+    }
     check_counts(experiment, &mut found);
     check_monitor(experiment, &mut found);
     check_optimisers(experiment, &mut found);
+    if !experiment.tasks.is_empty() {
+        found.extend(model::check(&experiment.model, &experiment.tasks).err());
+    }
     found
 }
 
@@ -41,8 +48,35 @@ fn check_data(experiment: &Experiment, found: &mut Found) {
             problem(found, format!("data.{part}"), "expected at least one path, found an empty list");
         }
     }
+    check_split(data, found);
     if data.shuffle_rows == 0 {
         problem(found, "data.shuffle_rows", "expected at least 1, found 0");
+    }
+}
+
+fn check_split(data: &DataConfig, found: &mut Found) {
+    let Some(split) = &data.split else { return };
+    for (part, paths) in [("valid", &data.valid), ("test", &data.test)] {
+        if paths.is_some() {
+            let message = format!("`data.split` cuts all parts out of `data.train`: remove it, or `data.{part}`");
+            problem(found, format!("data.{part}"), message);
+        }
+    }
+    for (key, share) in [("valid", split.valid), ("test", split.test)] {
+        if !(0.0..1.0).contains(&share) {
+            let message = format!("expected a share of the rows, at least 0 and below 1, found {share}");
+            problem(found, format!("data.split.{key}"), message);
+        }
+    }
+    if split.valid + split.test >= 1.0 {
+        problem(
+            found,
+            "data.split",
+            format!("valid and test take {} of the rows: nothing is left for train", split.valid + split.test),
+        );
+    }
+    if split.column.is_none() && split.by != SplitBy::Random {
+        problem(found, "data.split", "`by = \"time\"` and `by = \"group\"` need a `column`");
     }
 }
 
@@ -59,6 +93,11 @@ fn check_tasks(experiment: &Experiment, found: &mut Found) {
         if let Some(other) = first.insert(&task.name, index) {
             problem(found, key("name"), format!("{:?} is the name of task {other} already", task.name));
         }
+        for (name, text) in [("label", Some(&task.label)), ("where", task.filter.as_ref())] {
+            if let Some(Err(error)) = text.map(|text| Expression::parse(text)) {
+                problem(found, key(name), expression_message(&error));
+            }
+        }
         if !task.weight.is_finite() || task.weight < 0.0 {
             problem(found, key("weight"), format!("expected a number of 0 or more, found {}", task.weight));
         }
@@ -68,21 +107,31 @@ fn check_tasks(experiment: &Experiment, found: &mut Found) {
     }
 }
 
+/// The message without the expression and its mark: the line of the file is shown anyway.
+fn expression_message(error: &DataError) -> String {
+    let message = error.to_string();
+    let first = message.lines().next().unwrap_or_default();
+    match error {
+        DataError::Expression { text, at, .. } => {
+            let character = text.get(..*at).map_or(0, |before| before.chars().count()) + 1;
+            format!("{first}, at character {character} of the expression")
+        }
+        _ => first.to_owned(),
+    }
+}
+
 fn check_features(experiment: &Experiment, found: &mut Found) {
     if experiment.features.is_empty() {
         problem(found, "feature", "expected at least one feature, found an empty list");
     }
-    for (index, feature) in experiment.features.iter().enumerate() {
-        if feature.columns().is_empty() {
-            problem(found, format!("feature.{index}.columns"), "expected at least one column, found an empty list");
-        }
-        for (place, column) in feature.columns().iter().enumerate() {
-            if let Some(task) = experiment.tasks.iter().find(|task| task.label == *column) {
-                let message =
-                    format!("column {column:?} is the label of task `{}`: it cannot be an input too", task.name);
-                problem(found, format!("feature.{index}.columns.{place}"), message);
-            }
-        }
+}
+
+/// What the encoder refuses without having seen data; only asked where the parts above are in order.
+fn check_schema(experiment: &Experiment) -> Option<(String, String)> {
+    match experiment.schema().check().err()? {
+        // `feature[0].buckets` there is `feature.0.buckets` here.
+        DataError::Config { key, problem } => Some((key.replace('[', ".").replace(']', ""), problem)),
+        other => Some(("task".to_owned(), other.to_string())),
     }
 }
 
@@ -152,4 +201,5 @@ fn check_optimisers(experiment: &Experiment, found: &mut Found) {
         }
     };
     optimiser("train.dense", experiment.train.dense.check());
+    optimiser("train.sparse", experiment.train.sparse.check());
 }

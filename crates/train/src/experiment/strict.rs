@@ -39,7 +39,7 @@ impl<'a> Schema<'a> {
     }
 
     /// Follows `$ref` and an `allOf` of one.
-    fn resolved(self) -> Schema<'a> {
+    pub(super) fn resolved(self) -> Schema<'a> {
         let mut schema = self;
         // Definitions do not nest this deep; a cycle of references ends here.
         for _ in 0..64 {
@@ -93,6 +93,16 @@ impl<'a> Schema<'a> {
 
     pub(super) fn property(self, key: &str) -> Option<Schema<'a>> {
         Some(self.at(self.node.get("properties")?.get(key)?))
+    }
+
+    /// The property as it is written, with its own description and default.
+    pub(super) fn raw_property(self, key: &str) -> Option<Schema<'a>> {
+        let node = self.node.get("properties")?.get(key)?;
+        Some(Schema { node, ..self })
+    }
+
+    pub(super) fn items(self) -> Option<Schema<'a>> {
+        Some(self.at(self.node.get("items")?))
     }
 
     pub(super) fn keys(self) -> Vec<&'a str> {
@@ -173,7 +183,7 @@ fn check_table(
     }
     for name in schema.required() {
         if Some(name) != tag && node.get(name).is_none() {
-            let description = schema.property(name).map(|property| format!(", {}", expected(property)));
+            let description = schema.property(name).map(|property| format!(", expected {}", expected(property)));
             let message = format!("missing{}", description.unwrap_or_default());
             found.push(mismatch(node, &join(key, name), message));
         }

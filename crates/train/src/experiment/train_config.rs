@@ -1,5 +1,6 @@
 //! How the model is trained: the table `[train]`.
 
+use hinet_model::SparseOptimiserConfig;
 use hinet_tape::DenseOptimiserConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -38,6 +39,8 @@ pub struct TrainConfig {
     pub mask_loss: bool,
     /// Optimiser of everything but the embedding tables.
     pub dense: DenseOptimiserConfig,
+    /// Optimiser of the embedding tables: touched rows only.
+    pub sparse: SparseOptimiserConfig,
     /// Write a checkpoint every so many steps; 0 writes one only when interrupted.
     pub checkpoint_every: u64,
     /// Keep the newest checkpoint after training has ended.
@@ -73,6 +76,7 @@ impl Default for TrainConfig {
             scenario_weight_power: 1.0,
             mask_loss: true,
             dense: DenseOptimiserConfig::default(),
+            sparse: SparseOptimiserConfig::default(),
             checkpoint_every: 1000,
             keep_checkpoint: false,
             track: Vec::new(),

@@ -74,20 +74,55 @@ impl Node {
         }
     }
 
-    /// The node that a path such as `task.0.name` names, or the deepest one on the way there.
+    /// A value that nobody wrote, at the place that it follows from.
+    pub(super) fn from_json(json: &Json, at: &Origin) -> Node {
+        let value = match json {
+            Json::Null => Value::Table(Vec::new()),
+            Json::Bool(flag) => Value::Flag(*flag),
+            Json::Number(number) => match number.as_i64() {
+                Some(number) => Value::Integer(number),
+                None => Value::Number(number.as_f64().unwrap_or(f64::NAN)),
+            },
+            Json::String(text) => Value::Text(text.clone()),
+            Json::Array(items) => Value::Array(items.iter().map(|item| Node::from_json(item, at)).collect()),
+            Json::Object(map) => {
+                let entry = |(key, value): (&String, &Json)| {
+                    let node = Node::from_json(value, at);
+                    Entry { key: key.clone(), key_at: at.clone(), node }
+                };
+                Value::Table(map.iter().map(entry).collect())
+            }
+        };
+        Node { value, at: at.clone() }
+    }
+
+    /// The node that a path such as `task.0.name` names.
+    pub(super) fn find(&self, path: &str) -> Option<&Node> {
+        path.split('.').try_fold(self, Node::step)
+    }
+
+    /// The node that a path names, or the deepest one on the way there.
     pub(super) fn deepest(&self, path: &str) -> &Node {
         let mut node = self;
         for part in path.split('.') {
-            let next = match &node.value {
-                Value::Array(nodes) => part.parse().ok().and_then(|index: usize| nodes.get(index)),
-                _ => node.get(part),
-            };
-            match next {
+            match node.step(part) {
                 Some(next) => node = next,
                 None => break,
             }
         }
         node
+    }
+
+    fn step(&self, part: &str) -> Option<&Node> {
+        match &self.value {
+            Value::Array(nodes) => nodes.get(part.parse::<usize>().ok()?),
+            Value::Table(_)
+            | Value::Text(_)
+            | Value::Integer(_)
+            | Value::Number(_)
+            | Value::Flag(_)
+            | Value::Date(_) => self.get(part),
+        }
     }
 
     /// What it is, in words.
