@@ -143,3 +143,6 @@ fn read_tensors(file: &Path, tensors: &mut dyn Tensors) -> Result<(), ModelError
     let bytes = input.metadata()?.len();
     tensors::read(file, (&mut BufReader::new(input), bytes), tensors)
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,264 @@
+//! A saved model that is changed in any way must be refused, and one that is not must score the same.
+
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use hinet_data::{
+    Batch, DataConfig, EncodeCounts, FeatureConfig, Need, Order, Paths, ScenarioConfig, SchemaConfig, Source,
+    TaskConfig, UnknownConfig,
+};
+use proptest::prelude::*;
+use tempfile::TempDir;
+
+use super::*;
+use crate::{ModelConfig, Plan, PlanWorkspace};
+
+const ALL: [&str; 4] = [MANIFEST, ENCODER, WEIGHTS, TABLES];
+
+/// A model with its encoder and a batch, and the bytes of its artefact.
+struct Fixture {
+    encoder: Encoder,
+    model: Model,
+    batch: Batch,
+    bytes: Vec<(&'static str, Vec<u8>)>,
+}
+
+static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
+    let folder = tempfile::tempdir().unwrap();
+    let (encoder, batch) = encoded(&csv(folder.path()));
+    let model = Model::new(encoder.layout().clone(), small(), Seed(3)).unwrap();
+    let saved = folder.path().join("model");
+    Artefact::save(&saved, "tiny", &encoder, &model).unwrap();
+    let bytes = ALL.iter().map(|name| (*name, std::fs::read(saved.join(name)).unwrap())).collect();
+    Fixture { encoder, model, batch, bytes }
+});
+
+fn csv(folder: &Path) -> PathBuf {
+    let row = |i: usize| format!("{},u{},{},{},{}\n", i % 3, i % 17, (i * 7) % 11, i % 2, i % 5 / 4);
+    let text = "tab,user,age,click,order\n".to_owned() + &(0..120).map(row).collect::<String>();
+    let path = folder.join("rows.csv");
+    std::fs::write(&path, text).unwrap();
+    path
+}
+
+fn encoded(path: &Path) -> (Encoder, Batch) {
+    let features: Vec<FeatureConfig> = serde_json::from_value(serde_json::json!([
+        { "kind": "categorical", "columns": ["user"], "dim": 4 },
+        { "kind": "numeric", "columns": ["age"], "transform": "quantile", "buckets": 5, "dim": 3 },
+    ]))
+    .unwrap();
+    let config = SchemaConfig {
+        data: &DataConfig::new(Paths::One(path.display().to_string())),
+        scenario: &ScenarioConfig { column: "tab".into(), unknown: UnknownConfig::Mean },
+        tasks: &[TaskConfig::new("click", "click"), TaskConfig::new("order", "order")],
+        features: &features,
+    };
+    let source = Source::open(&[path.to_owned()]).unwrap();
+    let encoder = Encoder::fit(&config, &source).unwrap();
+    let mut counts = EncodeCounts::default();
+    let source = source.with_text_columns(&encoder.text_columns());
+    let rows = source.read(&encoder.columns(Need::Features), Order::InFile).unwrap().next().unwrap().unwrap();
+    let batch = encoder.encode(&rows, Need::Features, &mut counts).unwrap().grouped(encoder.layout().groups());
+    (encoder, batch)
+}
+
+fn small() -> ModelConfig {
+    let text = r#"{
+        "scenario": { "kind": "hinet", "sub_experts": 2, "shared_sub_experts": 2, "units": [6, 4], "scenario_dim": 3 },
+        "task": { "kind": "cgc", "shared": 1, "specific": 1, "expert_units": [4], "tower_units": [3] }
+    }"#;
+    serde_json::from_str(text).unwrap()
+}
+
+fn scores(model: &Model, batch: &Batch) -> Vec<f32> {
+    let mut out = Vec::new();
+    Plan::new(model).score(&mut PlanWorkspace::default(), batch, &mut out);
+    out
+}
+
+/// A folder with the saved files, each as `change` leaves it.
+fn folder_with(change: impl Fn(&str, &mut Vec<u8>)) -> (TempDir, PathBuf) {
+    let parent = tempfile::tempdir().unwrap();
+    let folder = parent.path().join("model");
+    std::fs::create_dir(&folder).unwrap();
+    for (name, bytes) in &FIXTURE.bytes {
+        let mut bytes = bytes.clone();
+        change(name, &mut bytes);
+        std::fs::write(folder.join(name), bytes).unwrap();
+    }
+    (parent, folder)
+}
+
+/// The message of loading a model whose parts were changed before the manifest was written, as a forger or a faulty
+/// writer would.
+fn refusal_of(change: impl FnOnce(&Path, &mut Manifest)) -> String {
+    let (_parent, folder) = folder_with(|_, _| ());
+    let mut manifest = Manifest::read(&folder.join(MANIFEST)).unwrap();
+    change(&folder, &mut manifest);
+    manifest.files = FILES.iter().map(|name| FileRecord::of(&folder, name).unwrap()).collect();
+    std::fs::write(folder.join(MANIFEST), manifest.to_text()).unwrap();
+    let message = Artefact::load(&folder).unwrap_err().to_string();
+    message.replace(&format!("{}/", folder.display()), "")
+}
+
+#[test]
+fn a_loaded_model_scores_with_the_same_bits_and_saves_the_same_bytes() {
+    let (parent, folder) = folder_with(|_, _| ());
+    let loaded = Artefact::load(&folder).unwrap();
+    let expected = scores(&FIXTURE.model, &FIXTURE.batch);
+    assert!(expected.iter().any(|score| *score != expected[0]), "a score that tells rows apart");
+    assert_eq!(scores(&loaded.model, &FIXTURE.batch), expected);
+    assert_eq!(loaded.encoder.layout(), FIXTURE.encoder.layout());
+    assert_eq!((loaded.manifest.name.as_str(), loaded.manifest.seed), ("tiny", 3));
+    let again = parent.path().join("again");
+    Artefact::save(&again, "tiny", &loaded.encoder, &loaded.model).unwrap();
+    for (name, bytes) in &FIXTURE.bytes {
+        assert!(std::fs::read(again.join(name)).unwrap() == *bytes, "{name} differs");
+    }
+}
+
+#[test]
+fn tensors_are_read_by_the_safetensors_crate() {
+    let (_, tables) = FIXTURE.bytes.iter().find(|(name, _)| *name == TABLES).unwrap();
+    let tables = safetensors::SafeTensors::deserialize(tables).unwrap();
+    let user = tables.tensor("user").unwrap();
+    assert_eq!(user.shape(), [FIXTURE.encoder.layout().tables[0].rows, 4]);
+    assert_eq!(user.data(), bytemuck::cast_slice::<f32, u8>(FIXTURE.model.embeddings.table(0)));
+}
+
+#[test]
+fn every_byte_of_the_manifest_counts() {
+    let (_parent, folder) = folder_with(|_, _| ());
+    let file = folder.join(MANIFEST);
+    let bytes = std::fs::read(&file).unwrap();
+    for place in 0..bytes.len() {
+        for flip in [1, 0x20, 0x80] {
+            let mut bytes = bytes.clone();
+            bytes[place] ^= flip;
+            std::fs::write(&file, bytes).unwrap();
+            assert!(Artefact::load(&folder).is_err(), "byte {place} ^ {flip}");
+        }
+        std::fs::write(&file, &bytes[..place]).unwrap();
+        assert!(Artefact::load(&folder).is_err(), "{place} bytes");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn a_changed_file_is_never_loaded(file in 0_usize..4, place: prop::sample::Index, flip in 1_u8.., cut: bool) {
+        let (_parent, folder) = folder_with(|name, bytes| {
+            if name == ALL[file] {
+                let place = place.index(bytes.len());
+                if cut { bytes.truncate(place) } else { bytes[place] ^= flip }
+            }
+        });
+        let error = Artefact::load(&folder).unwrap_err();
+        prop_assert!(error.to_string().contains(ALL[file]), "{}", error);
+        prop_assert!(!error.is_usage());
+    }
+}
+
+#[test]
+fn a_missing_file_is_named() {
+    for name in ALL {
+        let (_parent, folder) = folder_with(|_, _| ());
+        std::fs::remove_file(folder.join(name)).unwrap();
+        let error = Artefact::load(&folder).unwrap_err();
+        assert!(matches!(&error, ModelError::MissingFile { file, .. } if file.ends_with(name)), "{error}");
+    }
+    let error = Artefact::load(Path::new("no/such/model")).unwrap_err().to_string();
+    let expected = "the folder of a saved model, with its manifest.json";
+    assert_eq!(error, format!("no/such/model/manifest.json: not found; expected {expected}"));
+}
+
+#[test]
+fn a_damaged_file_is_told_from_a_file_of_another_size() {
+    let message = |change: &dyn Fn(&mut Vec<u8>)| {
+        let (_parent, folder) = folder_with(|name, bytes| {
+            if name == TABLES {
+                change(bytes)
+            }
+        });
+        Artefact::load(&folder).unwrap_err().to_string()
+    };
+    let cut = message(&|bytes| bytes.truncate(100));
+    assert!(cut.contains("tables.safetensors: 100 bytes; expected "), "{cut}");
+    let flipped = message(&|bytes| *bytes.last_mut().unwrap() ^= 1);
+    assert!(flipped.contains("tables.safetensors: its checksum is "), "{flipped}");
+}
+
+#[test]
+fn a_version_of_the_future_is_refused_as_such() {
+    let (_parent, folder) = folder_with(|name, bytes| {
+        if name == MANIFEST {
+            *bytes = String::from_utf8(bytes.clone()).unwrap().replacen("_version\": 1,", "_version\": 7,", 1).into();
+        }
+    });
+    let error = Artefact::load(&folder).unwrap_err().to_string();
+    assert!(error.ends_with("manifest.json: format version 7; this hinet reads 1 to 1"), "{error}");
+}
+
+#[test]
+fn weights_that_are_not_those_of_the_configuration_are_refused() {
+    let message = refusal_of(|_, manifest| {
+        let text = serde_json::to_string(&manifest.model).unwrap();
+        manifest.model = serde_json::from_str(&text.replace("\"units\":[6,4]", "\"units\":[6,5]")).unwrap();
+    });
+    assert!(message.starts_with("weights.safetensors: tensor `"), "{message}");
+    assert!(message.contains("expected F32 ["), "{message}");
+    let message = refusal_of(|_, manifest| manifest.layout.tables[0].rows += 1);
+    assert!(message.starts_with("encoder.json: an encoder with other tables than the model"), "{message}");
+}
+
+#[test]
+fn a_size_that_no_memory_holds_is_refused_before_it_is_asked_for() {
+    let message = refusal_of(|folder, manifest| {
+        let huge = format!("\"rows\":{}", usize::MAX / 2);
+        let path = folder.join(ENCODER);
+        let rows = manifest.layout.tables[0].rows;
+        let text = std::fs::read_to_string(&path).unwrap();
+        std::fs::write(&path, text.replace(&format!("\"rows\":{rows}"), &huge)).unwrap();
+        manifest.layout.tables[0].rows = usize::MAX / 2;
+    });
+    assert!(message.contains("tables") || message.contains("encoder.json"), "{message}");
+}
+
+#[test]
+fn numbers_that_are_not_finite_are_neither_saved_nor_loaded() {
+    let message = refusal_of(|folder, _| {
+        let path = folder.join(WEIGHTS);
+        let mut bytes = std::fs::read(&path).unwrap();
+        let end = bytes.len();
+        bytes[end - 4..].copy_from_slice(&f32::NAN.to_le_bytes());
+        std::fs::write(&path, bytes).unwrap();
+    });
+    assert!(message.starts_with("weights.safetensors: tensor `"), "{message}");
+    assert!(message.ends_with("; expected finite numbers"), "{message}");
+
+    let (_parent, folder) = folder_with(|_, _| ());
+    let mut broken = FIXTURE.model.clone();
+    broken.embeddings.table_mut(1)[4] = f32::INFINITY;
+    let error = Artefact::save(&folder, "tiny", &FIXTURE.encoder, &broken).unwrap_err().to_string();
+    assert!(error.contains("tensor `age` holds inf at element 4"), "{error}");
+    assert!(Artefact::load(&folder).is_ok(), "the old one stays");
+}
+
+#[test]
+fn a_model_that_was_put_aside_by_a_killed_save_is_found() {
+    let (parent, folder) = folder_with(|_, _| ());
+    std::fs::rename(&folder, parent.path().join(".model.old")).unwrap();
+    assert_eq!(scores(&Artefact::load(&folder).unwrap().model, &FIXTURE.batch), scores(&FIXTURE.model, &FIXTURE.batch));
+}
+
+#[test]
+fn a_save_that_the_system_refuses_says_where_and_leaves_nothing() {
+    let parent = tempfile::tempdir().unwrap();
+    let blocked = parent.path().join("file");
+    std::fs::write(&blocked, "no folder").unwrap();
+    let error = Artefact::save(&blocked.join("model"), "tiny", &FIXTURE.encoder, &FIXTURE.model).unwrap_err();
+    assert!(error.to_string().contains("file"), "{error}");
+    assert!(!error.is_usage());
+    assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
+}
