@@ -68,7 +68,8 @@ fn check_split(data: &DataConfig, found: &mut Found) {
             problem(found, format!("data.split.{key}"), message);
         }
     }
-    if split.valid + split.test >= 1.0 {
+    let shares = [split.valid, split.test];
+    if shares.iter().sum::<f64>() >= 1.0 && shares.iter().all(|share| (0.0..1.0).contains(share)) {
         problem(
             found,
             "data.split",

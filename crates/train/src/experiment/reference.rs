@@ -44,7 +44,10 @@ impl<'a> Table<'a> {
         text.push_str("| key | type | default | meaning |\n| --- | --- | --- | --- |\n");
         let hidden = self.options_of_slots();
         let mut inner = Vec::new();
-        for key in self.schema.keys().into_iter().filter(|key| !hidden.contains(key)) {
+        let mut keys = self.schema.keys();
+        let required = self.schema.required();
+        keys.sort_by_key(|key| !required.contains(key));
+        for key in keys.into_iter().filter(|key| !hidden.contains(key)) {
             let Some(property) = self.schema.raw_property(key) else { continue };
             self.write_row(key, property, text);
             inner.extend(self.inner_table(key, property.resolved()));

@@ -38,7 +38,7 @@ impl<'a> Schema<'a> {
         Schema { node, ..self }.resolved()
     }
 
-    /// Follows `$ref` and an `allOf` of one.
+    /// Follows `$ref`, an `allOf` of one, and an `anyOf` of one thing or null.
     pub(super) fn resolved(self) -> Schema<'a> {
         let mut schema = self;
         // Definitions do not nest this deep; a cycle of references ends here.
@@ -52,11 +52,22 @@ impl<'a> Schema<'a> {
                 }
             } else if let Some(only) = only {
                 schema.node = &only[0];
+            } else if let Some(only) = schema.option() {
+                schema.node = only;
             } else {
                 break;
             }
         }
         schema
+    }
+
+    /// What an option holds.
+    fn option(self) -> Option<&'a Json> {
+        let is_null = |node: &&Json| node.get("type").and_then(Json::as_str) == Some("null");
+        match self.node.get("anyOf")?.as_array()?.as_slice() {
+            [only, null] if is_null(&null) && !is_null(&only) => Some(only),
+            _ => None,
+        }
     }
 
     fn list(self, key: &str) -> Option<Vec<Schema<'a>>> {
@@ -291,8 +302,10 @@ fn out_of_range(node: &Node, schema: Schema<'_>) -> Option<String> {
 /// What a schema wants, in words.
 pub(super) fn expected(schema: Schema<'_>) -> String {
     let schema = schema.resolved();
-    if let Some(words) = schema.words() {
-        return format!("one of {}", quoted(&words));
+    match schema.words().as_deref() {
+        Some([word]) => return format!("{word:?}"),
+        Some(words) => return format!("one of {}", quoted(words)),
+        None => {}
     }
     if let Some(variants) = schema.variants() {
         if let Some(tag) = Schema::tag(&variants) {
@@ -325,6 +338,7 @@ fn plural(schema: Schema<'_>) -> String {
         ["number"] => "numbers".to_owned(),
         _ => match schema.words() {
             Some(words) => quoted(&words),
+            None if schema.variants().is_some_and(|variants| Schema::tag(&variants).is_some()) => "tables".to_owned(),
             None => "values".to_owned(),
         },
     }

@@ -313,7 +313,7 @@ fn what_does_not_fit_together_is_refused_with_its_place() {
             "beta1 = 0.5",
             "conf/shop.toml:51:61: `train.dense.beta1`: `beta1` has no meaning for `sgd`",
         ),
-        ("min_count = 3", "encoding = \"hash\"", "conf/shop.toml:26:1: `feature.0.buckets`: "),
+        ("min_count = 3", "encoding = \"hash\"", "conf/shop.toml:25:1: `feature.0.buckets`: "),
         ("is_click == 1", "is_click = 1", "conf/shop.toml:22:9: `task.1.where`: expected `==`"),
         (
             "valid = \"data/valid.csv\"",
