@@ -1,12 +1,30 @@
 //! From an experiment file to a trained, evaluated and saved model: the config, the fit loop, metrics and run folders.
 
+mod checkpoint;
+mod error;
+mod evaluate;
 mod experiment;
+mod fit;
+mod history;
 mod metrics;
+mod pool;
+mod predict;
+mod run_folder;
+mod step;
+mod tensorboard;
 
+pub use error::TrainError;
+pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
     CONFIG_VERSION, Experiment, ExperimentError, ExperimentFile, Monitor, MonitoredMetric, Problem, Tracker,
     TrainConfig, config_reference, json_schema,
 };
+pub use fit::{
+    Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,
+};
 pub use metrics::{
     Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, SplitMetrics, TableView, UNKNOWN_SCENARIO,
 };
+pub use predict::{Predicted, predict};
+pub use run_folder::RunFolder;
+pub use step::{Step, StepConfig, StepSeconds, TaskLoss};

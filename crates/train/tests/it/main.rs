@@ -2,3 +2,6 @@
 
 mod documents;
 mod experiment;
+mod fit;
+mod score;
+mod shop;

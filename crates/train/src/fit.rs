@@ -1,0 +1,176 @@
+//! The fit: from an experiment to a run folder with a trained, evaluated, saved model.
+//!
+//! | file | what it does |
+//! | --- | --- |
+//! | `inputs` | opens the sources, resolves the split, fits the encoder |
+//! | `session` | the loop over batches, with evaluations, log lines and checkpoints where they are due |
+//! | `state` | the position of the loop, and its way into a checkpoint and back |
+//! | `early_stop`, `meter`, `timing` | what is summed up on the way |
+//! | `resume` | whether a run may be continued with this experiment |
+//! | `finish` | the last evaluation with the best weights, the artefact, the files of results |
+
+mod early_stop;
+mod finish;
+mod inputs;
+mod meter;
+mod observer;
+mod resume;
+mod session;
+mod state;
+mod timing;
+mod warnings;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
+
+use hinet_data::{Seed, StreamConfig, TrainStream};
+use hinet_model::{Model, row_weights};
+use rayon::ThreadPool;
+
+use crate::pool;
+use crate::run_folder::{RunFolder, write_whole};
+use crate::step::{Step, StepConfig};
+use crate::{Experiment, Metrics, TrainError};
+use inputs::Inputs;
+use session::{Session, Start};
+use state::State;
+
+pub use observer::{Evaluated, Observer, Progress, Quiet, RunSize, Stage};
+pub use timing::{Seconds, Timing, peak_rss_mb};
+
+/// What surrounds a fit and does not change its result.
+pub struct FitOptions<'a> {
+    /// Continue the run in the folder, or start it if there is none. Without it an existing folder is refused.
+    pub resume: bool,
+    /// Set it to stop after the current step, with a checkpoint.
+    pub stop: &'a AtomicBool,
+    /// Who watches.
+    pub observer: &'a mut dyn Observer,
+}
+
+/// What came of a fit.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Summary {
+    /// The run folder.
+    pub path: PathBuf,
+    /// What `metrics.json` holds.
+    pub metrics: Metrics,
+    /// What `timing.json` holds.
+    pub timing: Timing,
+    /// Whether the run had ended before, so that nothing was done.
+    pub was_finished: bool,
+}
+
+/// Trains, evaluates and saves a model into the folder `out`.
+///
+/// The same experiment on the same data with the same seed gives the same bytes in `model/`, `metrics.json` and
+/// `history.jsonl`, whether or not it was interrupted and resumed in between.
+///
+/// # Errors
+/// If the folder is there already (without `resume`), or holds a run of another experiment or other data (with it); if
+/// the data cannot be read or encoded, a task has one class only, or the loss stops being a number; if a file cannot be
+/// written; [`TrainError::Interrupted`] if the caller asked to stop.
+pub fn fit(experiment: &Experiment, out: &Path, options: FitOptions<'_>) -> Result<Summary, TrainError> {
+    let folder = RunFolder::at(out);
+    if folder.path().exists() {
+        if !options.resume {
+            return Err(TrainError::RunExists { path: out.to_owned() });
+        }
+        resume::check(&folder, experiment)?;
+        if folder.is_finished() {
+            return finish::read(&folder);
+        }
+    }
+    let pool = Arc::new(pool::pool(experiment.train.threads)?);
+    pool.install(|| run(experiment, &folder, options, Arc::clone(&pool)))
+}
+
+fn run(
+    experiment: &Experiment,
+    folder: &RunFolder,
+    mut options: FitOptions<'_>,
+    pool: Arc<ThreadPool>,
+) -> Result<Summary, TrainError> {
+    options.observer.stage(Stage::Preparing);
+    let begin = Instant::now();
+    let threads = pool.current_num_threads();
+    let resumed = Inputs::resume(experiment, folder)?;
+    let is_resumed = resumed.is_some();
+    let inputs = resumed.map_or_else(|| Inputs::prepare(experiment), Ok)?;
+    let mut step = new_step(experiment, &inputs, pool)?;
+    if crate::evaluate::is_stopped(options.stop) {
+        return Err(TrainError::InterruptedEarly);
+    }
+    if !folder.path().exists() {
+        folder.create()?;
+    }
+    write_whole(&folder.config(), experiment.to_toml().as_bytes())?;
+    if !is_resumed {
+        inputs.save(folder)?;
+    }
+    let size = size_of(experiment, step.model());
+    let loaded = State::load(&folder.checkpoint(), &mut step)?;
+    let resumed_at = loaded.as_ref().map(|state| state.step);
+    let mut state = loaded.unwrap_or_else(|| State::new(size.tasks.len()));
+    state.timing.sessions += 1;
+    state.timing.threads = threads;
+    state.timing.seconds.preparing += begin.elapsed().as_secs_f64();
+    options.observer.stage(Stage::Training { size: &size, resumed_at });
+    let mut session = Session::open(experiment, folder, &inputs, &mut options, Start { step, state, size })?;
+    if resumed_at.is_none() {
+        warn_at_start(&mut session)?;
+    }
+    session.train(&stream(experiment, &inputs))?;
+    finish::finish(session)
+}
+
+fn new_step(experiment: &Experiment, inputs: &Inputs, pool: Arc<ThreadPool>) -> Result<Step, TrainError> {
+    let train = &experiment.train;
+    let seed = Seed(train.seed);
+    let model = Model::new(inputs.encoder.layout().clone(), experiment.model.clone(), seed)?;
+    let config = StepConfig {
+        dense: train.dense.clone(),
+        sparse: train.sparse.clone(),
+        scenario_weight_power: train.scenario_weight_power,
+        mask_loss: train.mask_loss,
+        seed,
+    };
+    Step::new(model, &config, Some(pool))
+}
+
+fn stream(experiment: &Experiment, inputs: &Inputs) -> TrainStream {
+    let config = StreamConfig {
+        batch_rows: experiment.train.batch_size,
+        shuffle_rows: experiment.data.shuffle_rows,
+        cache_mb: experiment.data.cache_mb,
+        seed: Seed(experiment.train.seed),
+    };
+    TrainStream::new(&inputs.train, Arc::clone(&inputs.encoder), config)
+}
+
+fn size_of(experiment: &Experiment, model: &Model) -> RunSize {
+    let train = &experiment.train;
+    let rows = model.layout.train_rows();
+    let steps = rows.div_ceil(train.batch_size.max(1) as u64) * train.epochs;
+    RunSize {
+        rows,
+        scenarios: model.layout.scenarios.len(),
+        tasks: model.layout.tasks.iter().map(|task| task.name.clone()).collect(),
+        dense_parameters: model.dense_parameters(),
+        embedding_parameters: model.embedding_parameters(),
+        steps: train.max_steps.map_or(steps, |most| steps.min(most)),
+    }
+}
+
+fn warn_at_start(session: &mut Session<'_, '_>) -> Result<(), TrainError> {
+    let power = session.experiment.train.scenario_weight_power;
+    let layout = &session.step.model().layout;
+    let of_weights = warnings::of_weights(layout, &row_weights(layout, power), power);
+    let of_parts = warnings::of_missing_parts(session.inputs.valid.is_some(), session.inputs.test.is_some());
+    for warning in of_weights.into_iter().chain(of_parts.map(str::to_owned)) {
+        session.warn(&warning)?;
+    }
+    Ok(())
+}

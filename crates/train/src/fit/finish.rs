@@ -1,0 +1,87 @@
+//! The end of a fit: the best weights, evaluated once more and saved.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use hinet_model::Artefact;
+use serde_json::{Value, json};
+
+use super::session::Session;
+use super::{Stage, Summary};
+use crate::run_folder::{RunFolder, write_whole};
+use crate::{Metrics, TrainError};
+
+/// Evaluates the best weights on valid and test, saves the artefact, and writes the results; `metrics.json` comes last
+/// and marks the run as finished.
+pub(crate) fn finish(mut session: Session<'_, '_>) -> Result<Summary, TrainError> {
+    let folder = session.folder;
+    if session.experiment.train.keep_checkpoint {
+        session.checkpoint()?;
+    }
+    session.load_best()?;
+    let mut metrics = Metrics { splits: BTreeMap::new(), about: about(&session) };
+    let inputs = session.inputs;
+    for (part, source) in [("valid", &inputs.valid), ("test", &inputs.test)] {
+        let Some(source) = source else { continue };
+        let Some(split) = session.score(part, source)? else { return Err(session.interrupt()) };
+        metrics.splits.insert(part.to_owned(), split);
+    }
+    // Logged only now: had the caller asked to stop before, the lines would be written twice.
+    for (part, split) in &metrics.splits {
+        session.log_final(part, split)?;
+    }
+    session.options.observer.stage(Stage::Saving);
+    let begin = Instant::now();
+    Artefact::save(&folder.model(), &session.experiment.name, &inputs.encoder, session.step.model())?;
+    session.note_seconds();
+    let mut timing = session.state.timing.clone();
+    timing.seconds.saving += begin.elapsed().as_secs_f64();
+    timing.finish(session.state.rows);
+    let mut text = serde_json::to_vec_pretty(&timing).expect("numbers and texts, which JSON can hold");
+    text.push(b'\n');
+    write_whole(&folder.timing(), &text)?;
+    write_whole(&folder.metrics(), metrics.to_json().as_bytes())?;
+    if !session.experiment.train.keep_checkpoint {
+        remove_checkpoint(folder)?;
+    }
+    Ok(Summary { path: folder.path().to_owned(), metrics, timing, was_finished: false })
+}
+
+/// The summary of a run that ended before.
+pub(crate) fn read(folder: &RunFolder) -> Result<Summary, TrainError> {
+    let damaged = |path, error: serde_json::Error| TrainError::Damaged { path, reason: error.to_string() };
+    let text = |path| std::fs::read_to_string(&path).map_err(|source| TrainError::Io { path, source });
+    let metrics = Metrics::from_json(&text(folder.metrics())?).map_err(|error| damaged(folder.metrics(), error))?;
+    let timing = serde_json::from_str(&text(folder.timing())?).map_err(|error| damaged(folder.timing(), error))?;
+    Ok(Summary { path: folder.path().to_owned(), metrics, timing, was_finished: true })
+}
+
+fn remove_checkpoint(folder: &RunFolder) -> Result<(), TrainError> {
+    let path = folder.checkpoint();
+    if path.exists() { std::fs::remove_dir_all(&path).map_err(TrainError::io(&path)) } else { Ok(()) }
+}
+
+/// Facts of the run that are the same whenever it is repeated.
+fn about(session: &Session<'_, '_>) -> BTreeMap<String, Value> {
+    let (experiment, state, model) = (session.experiment, &session.state, session.step.model());
+    let best = state.best.step.unwrap_or(state.step);
+    let model = json!({
+        "scenario_layer": model.config.scenario.kind(),
+        "task_layer": model.config.task.kind(),
+        "dense_parameters": model.dense_parameters(),
+        "embedding_parameters": model.embedding_parameters(),
+        "flops_per_row": model.flops_per_row(),
+    });
+    let facts = [
+        ("name", json!(experiment.name)),
+        ("model", model),
+        ("seed", json!(experiment.train.seed)),
+        ("train_rows", json!(session.size.rows)),
+        ("rows_trained", json!(state.rows)),
+        ("steps", json!(state.step)),
+        ("epochs", json!(state.epoch)),
+        ("best_step", json!(best)),
+        ("monitor", json!(experiment.monitor.as_ref().map(ToString::to_string))),
+    ];
+    facts.into_iter().map(|(key, value)| (key.to_owned(), value)).collect()
+}

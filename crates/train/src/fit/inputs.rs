@@ -1,0 +1,150 @@
+//! The rows of a run: its sources, how they were split, and the encoder fitted on train.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hinet_data::{Encoder, Part, SchemaConfig, Source, Split};
+use serde::{Deserialize, Serialize};
+
+use crate::run_folder::{RunFolder, write_whole};
+use crate::{Experiment, TrainError};
+
+/// What `split.json` holds: which files, how large, and where they were cut.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct DataRecord {
+    train: Vec<FileRecord>,
+    valid: Vec<FileRecord>,
+    test: Vec<FileRecord>,
+    /// The bounds found, where valid and test were cut out of train.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    split: Option<Split>,
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+struct FileRecord {
+    path: PathBuf,
+    bytes: u64,
+}
+
+/// The opened sources with the encoder.
+pub(crate) struct Inputs {
+    pub(crate) train: Source,
+    pub(crate) valid: Option<Source>,
+    pub(crate) test: Option<Source>,
+    pub(crate) encoder: Arc<Encoder>,
+    record: DataRecord,
+}
+
+const ENCODER: &str = "encoder.json";
+
+impl Inputs {
+    /// Opens the sources, resolves the split and fits the encoder on train.
+    pub(crate) fn prepare(experiment: &Experiment) -> Result<Inputs, TrainError> {
+        let [train, valid, test] = open(experiment)?;
+        let train = train.expect("`data.train` is no option");
+        let split = experiment.data.split.as_ref().map(|config| Split::resolve(config, &train)).transpose()?;
+        let record = DataRecord {
+            train: files(Some(&train))?,
+            valid: files(valid.as_ref())?,
+            test: files(test.as_ref())?,
+            split,
+        };
+        let [train, valid, test] = parts(experiment, train, [valid, test], record.split.as_ref());
+        let train = train.expect("a split has a train part");
+        let schema = SchemaConfig {
+            data: &experiment.data,
+            scenario: &experiment.scenario,
+            tasks: &experiment.tasks,
+            features: &experiment.features,
+        };
+        let encoder = Arc::new(Encoder::fit(&schema, &train)?);
+        if encoder.layout().train_rows() == 0 {
+            return Err(TrainError::NoRows {
+                part: "train",
+                hint: "look at the files of `data.train` and at `data.split`",
+            });
+        }
+        Ok(Inputs { train, valid, test, encoder, record })
+    }
+
+    /// Opens the sources of a run that is continued, and takes its split and its encoder. `None` if the run had not come
+    /// so far as to write them.
+    pub(crate) fn resume(experiment: &Experiment, folder: &RunFolder) -> Result<Option<Inputs>, TrainError> {
+        let encoder_path = folder.checkpoint().join(ENCODER);
+        if !encoder_path.is_file() || !folder.split().is_file() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(folder.split()).map_err(TrainError::io(&folder.split()))?;
+        let record: DataRecord = serde_json::from_str(&text)
+            .map_err(|error| TrainError::Damaged { path: folder.split(), reason: error.to_string() })?;
+        let [train, valid, test] = open(experiment)?;
+        for (source, recorded) in [(&train, &record.train), (&valid, &record.valid), (&test, &record.test)] {
+            same_files(folder.path(), recorded, &files(source.as_ref())?)?;
+        }
+        let train = train.expect("`data.train` is no option");
+        let [train, valid, test] = parts(experiment, train, [valid, test], record.split.as_ref());
+        let train = train.expect("a split has a train part");
+        let json = std::fs::read_to_string(&encoder_path).map_err(TrainError::io(&encoder_path))?;
+        let encoder = Arc::new(Encoder::from_json(&json, &encoder_path)?);
+        Ok(Some(Inputs { train, valid, test, encoder, record }))
+    }
+
+    /// Writes down what [`Inputs::resume`] takes up.
+    pub(crate) fn save(&self, folder: &RunFolder) -> Result<(), TrainError> {
+        let mut record = serde_json::to_vec_pretty(&self.record).expect("paths and numbers, which JSON can hold");
+        record.push(b'\n');
+        write_whole(&folder.split(), &record)?;
+        let checkpoint = folder.checkpoint();
+        std::fs::create_dir_all(&checkpoint).map_err(TrainError::io(&checkpoint))?;
+        write_whole(&checkpoint.join(ENCODER), self.encoder.to_json().as_bytes())
+    }
+}
+
+/// Train, valid and test as the experiment names them, before any split.
+fn open(experiment: &Experiment) -> Result<[Option<Source>; 3], TrainError> {
+    let data = &experiment.data;
+    let paths = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()];
+    let mut sources = [None, None, None];
+    for (source, paths) in sources.iter_mut().zip(paths) {
+        // The paths of an experiment are absolute.
+        *source = paths.map(|paths| Source::open(&paths.resolve(Path::new("")))).transpose()?;
+    }
+    Ok(sources)
+}
+
+/// The parts that there are.
+fn parts(
+    experiment: &Experiment,
+    train: Source,
+    [valid, test]: [Option<Source>; 2],
+    split: Option<&Split>,
+) -> [Option<Source>; 3] {
+    let (Some(split), Some(config)) = (split, &experiment.data.split) else { return [Some(train), valid, test] };
+    let part = |part, share: f64| (share > 0.0).then(|| train.with_part(split, part));
+    [part(Part::Train, 1.0), part(Part::Valid, config.valid), part(Part::Test, config.test)]
+}
+
+fn files(source: Option<&Source>) -> Result<Vec<FileRecord>, TrainError> {
+    let files = source.map_or(&[][..], Source::files).iter();
+    files
+        .map(|path| {
+            let bytes = std::fs::metadata(path).map_err(TrainError::io(path))?.len();
+            Ok(FileRecord { path: path.clone(), bytes })
+        })
+        .collect()
+}
+
+fn same_files(run: &Path, was: &[FileRecord], now: &[FileRecord]) -> Result<(), TrainError> {
+    let size = |files: &[FileRecord], path: &Path| files.iter().find(|file| file.path == path).map(|file| file.bytes);
+    let told = |bytes: Option<u64>| bytes.map_or("absent".to_owned(), |bytes| format!("{bytes} bytes long"));
+    let differs = was.iter().chain(now).find(|file| size(was, &file.path) != size(now, &file.path));
+    match differs {
+        None => Ok(()),
+        Some(FileRecord { path, .. }) => Err(TrainError::DataChanged {
+            path: run.to_owned(),
+            file: path.clone(),
+            was: told(size(was, path)),
+            now: told(size(now, path)),
+        }),
+    }
+}

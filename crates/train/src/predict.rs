@@ -1,0 +1,166 @@
+//! Scores for every row of a source, written to a file in the order of the input.
+
+mod writer;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Float32Array, RecordBatch};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use hinet_data::{Batch, EncodeCounts, Encoder, Need, Order, RowStream, Rows, Source};
+
+use crate::TrainError;
+use crate::evaluate::{Run, SCORED_ROWS, ScoreOptions, Scorer, is_stopped};
+use crate::pool::pool;
+use writer::{Format, TableWriter};
+
+/// What a prediction did.
+#[derive(Clone, Debug, Default)]
+pub struct Predicted {
+    /// Rows scored and written.
+    pub rows: u64,
+    /// Values that were missing or not seen in train, and rows of unknown scenarios.
+    pub counts: EncodeCounts,
+}
+
+/// Encoded batches that may wait for the scorer.
+const AHEAD: usize = 4;
+
+/// Scores every row of a source into a file whose ending (.parquet, .csv, .jsonl) tells its format: one row per input
+/// row, in the order of the input, with the scenario, the columns `keep`, and `p_<task>` for each task. The file is
+/// there when it is whole. The memory needed does not depend on the number of rows.
+///
+/// # Errors
+/// If a column is missing, a value cannot be encoded, the output cannot be written, or a column would be there twice.
+pub fn predict(
+    run: &Run,
+    source: &Source,
+    keep: &[String],
+    output: &Path,
+    options: ScoreOptions<'_>,
+) -> Result<Predicted, TrainError> {
+    Format::of(output)?;
+    let encoder = &run.artefact.encoder;
+    let source = source.with_text_columns(&encoder.text_columns());
+    let columns = Columns::new(encoder, keep);
+    let tasks = run.artefact.model.layout.tasks.iter().map(|task| format!("p_{}", task.name));
+    let rows = source.read(&columns.read, Order::InFile)?;
+    let schema = output_schema(&source, &columns.kept, tasks.collect())?;
+    let pool = pool(options.threads)?;
+    let (sender, receiver) = bounded(AHEAD);
+    std::thread::scope(|scope| {
+        let encoding = scope.spawn(move || encode(encoder, rows, &sender));
+        // The receiver goes in, so that encoding ends when writing does.
+        let written = pool.install(|| write(run, schema, (receiver, output), options));
+        let counts = encoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(Predicted { rows: written?, counts })
+    })
+}
+
+/// Columns of the input, the kept ones first.
+struct Columns {
+    kept: Vec<String>,
+    read: Vec<String>,
+}
+
+impl Columns {
+    fn new(encoder: &Encoder, keep: &[String]) -> Columns {
+        let mut kept = vec![encoder.columns(Need::Features).swap_remove(0)];
+        for column in keep {
+            if !kept.contains(column) {
+                kept.push(column.clone());
+            }
+        }
+        let mut read = kept.clone();
+        read.extend(encoder.columns(Need::Features).into_iter().filter(|column| !kept.contains(column)));
+        Columns { kept, read }
+    }
+}
+
+fn output_schema(source: &Source, kept: &[String], scores: Vec<String>) -> Result<SchemaRef, TrainError> {
+    if let Some(column) = scores.iter().find(|score| kept.contains(score)) {
+        return Err(TrainError::OutputColumn { column: column.clone() });
+    }
+    let input = source.schema();
+    let kept = kept.iter().filter_map(|column| input.field_with_name(column).ok().cloned());
+    let scores = scores.into_iter().map(|score| Field::new(score, DataType::Float32, false));
+    Ok(Arc::new(Schema::new(kept.chain(scores).collect::<Vec<_>>())))
+}
+
+type Encoded = Result<(RecordBatch, Batch), TrainError>;
+
+/// Encodes ahead of the scorer, until the rows end, one is refused, or nobody listens any more.
+fn encode(encoder: &Encoder, rows: RowStream, out: &Sender<Encoded>) -> EncodeCounts {
+    let mut counts = EncodeCounts::default();
+    for rows in rows {
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                let _ = out.send(Err(error.into()));
+                break;
+            }
+        };
+        for start in (0..rows.len()).step_by(SCORED_ROWS) {
+            let part = rows.slice(start, SCORED_ROWS.min(rows.len() - start));
+            let encoded = encode_part(encoder, part, &mut counts);
+            let failed = encoded.is_err();
+            if out.send(encoded).is_err() || failed {
+                return counts;
+            }
+        }
+    }
+    counts
+}
+
+fn encode_part(encoder: &Encoder, rows: Rows, counts: &mut EncodeCounts) -> Encoded {
+    let batch = encoder.encode(&rows, Need::Features, counts)?.grouped(encoder.layout().groups());
+    Ok((rows.batch, batch))
+}
+
+/// Scores and writes what arrives; returns the rows written.
+fn write(
+    run: &Run,
+    schema: SchemaRef,
+    (encoded, output): (Receiver<Encoded>, &Path),
+    options: ScoreOptions<'_>,
+) -> Result<u64, TrainError> {
+    let mut writer = TableWriter::create(output, &schema)?;
+    let mut scorer = Scorer::new(&run.artefact.model);
+    let mut rows = 0;
+    for part in encoded {
+        let (input, batch) = part?;
+        let scores = scorer.score(&batch);
+        let table = table(&schema, &input, &batch, scores);
+        writer.write(
+            &table.map_err(|error| TrainError::Output { path: output.to_owned(), reason: error.to_string() })?,
+        )?;
+        rows += batch.rows as u64;
+        (options.progress)(rows);
+        if is_stopped(options.stop) {
+            return Err(TrainError::InterruptedEarly);
+        }
+    }
+    writer.finish()?;
+    Ok(rows)
+}
+
+/// The kept columns of the input beside the scores, which are put back into its order.
+fn table(
+    schema: &SchemaRef,
+    input: &RecordBatch,
+    batch: &Batch,
+    scores: &[f32],
+) -> Result<RecordBatch, arrow::error::ArrowError> {
+    let tasks = scores.len() / batch.rows.max(1);
+    let kept = schema.fields().len() - tasks;
+    let mut columns: Vec<ArrayRef> = input.columns()[..kept].to_vec();
+    for task in 0..tasks {
+        let mut column = vec![0.0; batch.rows];
+        for (&place, scores) in batch.position.iter().zip(scores.chunks_exact(tasks)) {
+            column[place as usize] = scores[task];
+        }
+        columns.push(Arc::new(Float32Array::from(column)));
+    }
+    RecordBatch::try_new(schema.clone(), columns)
+}

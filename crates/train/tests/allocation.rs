@@ -1,0 +1,115 @@
+//! After the largest batch was seen, a whole training step allocates nothing, with one thread and with two.
+
+use std::alloc::{GlobalAlloc, Layout as Memory, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use hinet_data::{Batch, Column, Layout, Pooling, Seed, Slot, TableSpec, TaskSpec, UnknownScenario};
+use hinet_model::{HinetConfig, Model, ModelConfig, ScenarioLayerConfig, SparseOptimiserConfig};
+use hinet_tape::DenseOptimiserConfig;
+use hinet_train::{Step, StepConfig};
+use rayon::ThreadPoolBuilder;
+
+struct Counting;
+
+static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
+
+// The one way to see every allocation of the process is to be its allocator, and that trait is unsafe.
+#[allow(unsafe_code)]
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Memory) -> *mut u8 {
+        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Memory) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+const VALUES: usize = 3000;
+
+fn layout() -> Layout {
+    let table = |name: &str| TableSpec { name: name.to_owned(), rows: VALUES, dim: 16 };
+    let task = |name: &str| TaskSpec { name: name.to_owned(), weight: 1.0 };
+    Layout {
+        tables: vec![table("user"), table("tag")],
+        slots: vec![
+            Slot::Lookup { feature: "user".to_owned(), table: 0 },
+            Slot::Bag { feature: "tag".to_owned(), table: 1, pooling: Pooling::Mean },
+            Slot::Dense { feature: "price".to_owned(), width: 2 },
+        ],
+        scenarios: ["a", "b", "c"].map(str::to_owned).to_vec(),
+        scenario_rows: vec![100, 200, 50],
+        tasks: vec![task("click"), task("order")],
+        unknown: UnknownScenario::Mean,
+    }
+}
+
+/// Rows of all three scenarios, and some of an unknown one.
+fn batch(rows: usize, salt: u64) -> Batch {
+    let draw = |purpose: &str, at: usize| Seed(salt).stream(purpose, at as u64);
+    let bags: Vec<usize> = (0..rows).map(|row| draw("length", row) as usize % 4).collect();
+    let ends = bags.iter().scan(0, |end, length| {
+        *end += *length as u32;
+        Some(*end)
+    });
+    let offsets: Vec<u32> = std::iter::once(0).chain(ends).collect();
+    let id = |purpose: &str, at: usize| (draw(purpose, at) % VALUES as u64) as u32;
+    let items = bags.iter().sum::<usize>();
+    Batch {
+        rows,
+        features: vec![
+            Column::Ids((0..rows).map(|row| id("user", row)).collect()),
+            Column::Bag { offsets, ids: (0..items).map(|item| id("tag", item)).collect(), weights: None },
+            Column::Dense((0..rows * 2).map(|at| draw("price", at) as f32 / u64::MAX as f32).collect()),
+        ],
+        scenario: (0..rows).map(|row| (draw("scenario", row) % 16 / 5) as u16).collect(),
+        labels: (0..rows * 2).map(|at| (draw("label", at) % 2) as f32).collect(),
+        observed: (0..rows * 2).map(|at| draw("observed", at) % 5 > 0).collect(),
+        weight: vec![1.0; rows],
+        position: (0..rows as u32).collect(),
+        ..Batch::default()
+    }
+    .grouped(4)
+}
+
+fn step(threads: usize) -> (Step, Arc<rayon::ThreadPool>) {
+    let pool = Arc::new(ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
+    let scenario = HinetConfig { units: vec![64, 32], sei_dropout: 0.1, ..HinetConfig::default() };
+    let scenario = ScenarioLayerConfig::Hinet(scenario);
+    let model = Model::new(layout(), ModelConfig { scenario, ..ModelConfig::default() }, Seed(1)).unwrap();
+    let config = StepConfig {
+        dense: DenseOptimiserConfig { clip: 1.0, ..DenseOptimiserConfig::default() },
+        sparse: SparseOptimiserConfig { l2: 1e-5, ..SparseOptimiserConfig::default() },
+        scenario_weight_power: 1.0,
+        mask_loss: true,
+        seed: Seed(1),
+    };
+    (Step::new(model, &config, Some(Arc::clone(&pool))).unwrap(), pool)
+}
+
+fn allocations_of_later_steps(threads: usize) -> usize {
+    let (mut step, pool) = step(threads);
+    let batches = [600, 1200, 1, 900].map(|rows| batch(rows, rows as u64));
+    pool.install(|| {
+        for index in 0..8 {
+            step.run(&batches[index % 4], index as u64);
+        }
+        let before = ALLOCATIONS.load(Ordering::Relaxed);
+        for index in 8..40 {
+            let loss = step.run(&batches[index % 4], index as u64);
+            assert!(loss.is_finite());
+        }
+        ALLOCATIONS.load(Ordering::Relaxed) - before
+    })
+}
+
+#[test]
+fn a_training_step_allocates_nothing_once_the_largest_batch_was_seen() {
+    assert_eq!(allocations_of_later_steps(1), 0, "with one thread");
+    assert_eq!(allocations_of_later_steps(2), 0, "with two threads");
+}
