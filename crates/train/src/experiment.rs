@@ -130,9 +130,12 @@ impl Experiment {
         if found.is_empty() {
             return Ok(experiment);
         }
-        let place = |(key, message): (String, String)| match model::place(&tree, &key) {
-            Some((entry, key)) => Mismatch { at: entry.node.at.clone(), key, message },
-            None => Mismatch { at: tree.deepest(&key).at.clone(), key, message },
+        let place = |(key, message): (String, String)| {
+            let option = key.strip_prefix("model.").and_then(|option| model::place(&tree, option));
+            match option {
+                Some((entry, key)) => Mismatch { at: entry.node.at.clone(), key, message },
+                None => Mismatch { at: tree.deepest(&key).at.clone(), key, message },
+            }
         };
         Err(invalid(found.into_iter().map(place).collect()))
     }
@@ -189,12 +192,13 @@ fn apply_sets(tree: &mut Node, sets: &[(String, String)]) -> Result<(), Vec<Mism
 /// A file of a newer version may say anything: nothing else about it is worth reporting.
 fn check_version(tree: &Node) -> Result<(), Vec<Mismatch>> {
     let Some(node) = tree.get("config_version") else { return Ok(()) };
-    let message = match node.value {
-        Value::Integer(version) if version > i64::from(CONFIG_VERSION) => {
-            format!("config_version {version} is newer than this hinet reads ({CONFIG_VERSION}): update hinet")
-        }
-        Value::Integer(version) if version < 1 => format!("expected {CONFIG_VERSION}, found {version}"),
-        _ => return Ok(()),
+    let Value::Integer(version) = node.value else { return Ok(()) };
+    let message = if version > i64::from(CONFIG_VERSION) {
+        format!("config_version {version} is newer than this hinet reads ({CONFIG_VERSION}): update hinet")
+    } else if version < 1 {
+        format!("expected {CONFIG_VERSION}, found {version}")
+    } else {
+        return Ok(());
     };
     Err(vec![Mismatch { at: node.at.clone(), key: "config_version".to_owned(), message }])
 }

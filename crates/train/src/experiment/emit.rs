@@ -68,12 +68,12 @@ pub(super) fn to_toml(experiment: &Experiment) -> String {
 /// The options of both slots, side by side as they stand beside a preset.
 fn beside_preset(model: Vec<(String, Ordered)>) -> Vec<(String, Ordered)> {
     let mut options = Vec::new();
-    for (key, value) in model {
-        match value {
-            Ordered::Table(slot) if key == "scenario" || key == "task" => {
-                options.extend(slot.into_iter().filter(|(key, _)| key != "kind"));
-            }
-            value => options.push((key, value)),
+    for (key, mut value) in model {
+        let is_slot = key == "scenario" || key == "task";
+        if let (Ordered::Table(slot), true) = (&mut value, is_slot) {
+            options.extend(std::mem::take(slot).into_iter().filter(|(key, _)| key != "kind"));
+        } else {
+            options.push((key, value));
         }
     }
     options

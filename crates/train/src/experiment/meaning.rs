@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use hinet_data::{DataConfig, DataError, Expression, SplitBy};
 use hinet_tape::{OptimiserError, ScheduleKind};
 
+use super::strict::join;
 use super::{Experiment, Monitor, MonitoredMetric, model};
 
 /// Problems as (key, message).
@@ -112,13 +113,9 @@ fn check_tasks(experiment: &Experiment, found: &mut Found) {
 fn expression_message(error: &DataError) -> String {
     let message = error.to_string();
     let first = message.lines().next().unwrap_or_default();
-    match error {
-        DataError::Expression { text, at, .. } => {
-            let character = text.get(..*at).map_or(0, |before| before.chars().count()) + 1;
-            format!("{first}, at character {character} of the expression")
-        }
-        _ => first.to_owned(),
-    }
+    let DataError::Expression { text, at, .. } = error else { return first.to_owned() };
+    let character = text.get(..*at).map_or(0, |before| before.chars().count()) + 1;
+    format!("{first}, at character {character} of the expression")
 }
 
 fn check_features(experiment: &Experiment, found: &mut Found) {
@@ -129,11 +126,10 @@ fn check_features(experiment: &Experiment, found: &mut Found) {
 
 /// What the encoder refuses without having seen data; only asked where the parts above are in order.
 fn check_schema(experiment: &Experiment) -> Option<(String, String)> {
-    match experiment.schema().check().err()? {
-        // `feature[0].buckets` there is `feature.0.buckets` here.
-        DataError::Config { key, problem } => Some((key.replace('[', ".").replace(']', ""), problem)),
-        other => Some(("task".to_owned(), other.to_string())),
-    }
+    let error = experiment.schema().check().err()?;
+    // `feature[0].buckets` there is `feature.0.buckets` here.
+    let DataError::Config { key, problem } = error else { return Some(("task".to_owned(), error.to_string())) };
+    Some((key.replace('[', ".").replace(']', ""), problem))
 }
 
 fn check_counts(experiment: &Experiment, found: &mut Found) {
@@ -192,12 +188,10 @@ fn check_monitor(experiment: &Experiment, found: &mut Found) {
 fn check_optimisers(experiment: &Experiment, found: &mut Found) {
     let mut optimiser = |table: &str, result: Result<(), OptimiserError>| {
         if let Err(error) = result {
-            let key = match &error {
-                OptimiserError::Range { option, .. } | OptimiserError::Unused { option, .. } => {
-                    format!("{table}.{option}")
-                }
-                _ => table.to_owned(),
-            };
+            let mut key = table.to_owned();
+            if let OptimiserError::Range { option, .. } | OptimiserError::Unused { option, .. } = &error {
+                key = join(table, option);
+            }
             found.push((key, error.to_string()));
         }
     };

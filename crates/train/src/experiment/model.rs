@@ -78,10 +78,10 @@ pub(super) fn check(config: &ModelConfig, tasks: &[TaskConfig]) -> Result<(), (S
         tasks: tasks.iter().map(|task| TaskSpec { name: task.name.clone(), weight: task.weight }).collect(),
         unknown: UnknownScenario::Error,
     };
-    config.check(&layout).map_err(|error| (key_of(&error), error.to_string()))
+    config.check(&layout).map_err(|error| (join("model", key_of(&error)), message_of(&error)))
 }
 
-/// The place of a model's option, wherever in `[model]` it was written.
+/// The place of a model's option (without `model.`), wherever in `[model]` it was written.
 pub(super) fn place<'a>(tree: &'a Node, key: &str) -> Option<(&'a Entry, String)> {
     ["model", "model.scenario", "model.task"].into_iter().find_map(|table| {
         let path = join(table, key);
@@ -93,28 +93,31 @@ pub(super) fn place<'a>(tree: &'a Node, key: &str) -> Option<(&'a Entry, String)
 fn mismatch(tree: &Node, error: &ModelError) -> Mismatch {
     let key = key_of(error);
     let is_key = matches!(error, ModelError::UnknownOption { .. });
-    let message = match error {
-        ModelError::UnknownOption { key, owner, suggestion, known } => match suggestion {
-            Some(name) => format!("no option of {owner}; did you mean `{name}`?"),
-            None => format!("no option of {owner}{}; it has: {known}", did_you_mean(key, known.split(", "))),
-        },
-        ModelError::BadOption { value, expected, .. } => format!("expected {expected}, found {value}"),
-        _ => error.to_string(),
-    };
-    match place(tree, &key) {
+    let message = message_of(error);
+    match place(tree, key) {
         Some((entry, key)) => {
             let at = if is_key { entry.key_at.clone() } else { entry.node.at.clone() };
             Mismatch { at, key, message }
         }
-        None => Mismatch { at: tree.deepest("model").at.clone(), key: join("model", &key), message },
+        None => Mismatch { at: tree.deepest("model").at.clone(), key: join("model", key), message },
     }
 }
 
-fn key_of(error: &ModelError) -> String {
-    match error {
-        ModelError::UnknownOption { key, .. } | ModelError::BadOption { key, .. } => key.clone(),
-        _ => String::new(),
+fn message_of(error: &ModelError) -> String {
+    if let ModelError::UnknownOption { key, owner, suggestion, known } = error {
+        return match suggestion {
+            Some(name) => format!("no option of {owner}; did you mean `{name}`?"),
+            None => format!("no option of {owner}{}; it has: {known}", did_you_mean(key, known.split(", "))),
+        };
     }
+    if let ModelError::BadOption { value, expected, .. } = error {
+        return format!("expected {expected}, found {value}");
+    }
+    error.to_string()
+}
+
+fn key_of(error: &ModelError) -> &str {
+    if let ModelError::UnknownOption { key, .. } | ModelError::BadOption { key, .. } = error { key } else { "" }
 }
 
 fn table_of(node: &Node) -> Map<String, Json> {

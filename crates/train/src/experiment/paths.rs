@@ -15,13 +15,12 @@ pub(super) fn resolve(tree: &mut Node, file: &Path) -> Result<(), Vec<Mismatch>>
     let mut found = Vec::new();
     for entry in entries.iter_mut().filter(|entry| KEYS.contains(&entry.key.as_str())) {
         let key = format!("data.{}", entry.key);
-        match &mut entry.node.value {
-            Value::Array(nodes) => {
-                for (index, node) in nodes.iter_mut().enumerate() {
-                    found.extend(absolute(node, file, &format!("{key}.{index}")).err());
-                }
+        if let Value::Array(nodes) = &mut entry.node.value {
+            for (index, node) in nodes.iter_mut().enumerate() {
+                found.extend(absolute(node, file, &format!("{key}.{index}")).err());
             }
-            _ => found.extend(absolute(&mut entry.node, file, &key).err()),
+        } else {
+            found.extend(absolute(&mut entry.node, file, &key).err());
         }
     }
     if found.is_empty() { Ok(()) } else { Err(found) }

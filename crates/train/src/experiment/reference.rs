@@ -132,9 +132,9 @@ fn documented_words(schema: Schema<'_>) -> Vec<(String, String)> {
 
 fn toml(value: &Json, schema: Schema<'_>) -> String {
     let single = schema.node.get("format").and_then(Json::as_str) == Some("float");
-    match value {
-        Json::Number(number) if single => format!("{:?}", number.as_f64().unwrap_or(f64::NAN) as f32),
-        value => value.to_string(),
+    match value.as_f64().filter(|_| single) {
+        Some(number) => format!("{:?}", number as f32),
+        None => value.to_string(),
     }
 }
 

@@ -84,7 +84,7 @@ mod tests {
         }
         for place in 0..count {
             orders(labels, count - 1, found);
-            labels.swap(if count % 2 == 0 { place } else { 0 }, count - 1);
+            labels.swap(if count.is_multiple_of(2) { place } else { 0 }, count - 1);
         }
     }
 

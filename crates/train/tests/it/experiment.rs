@@ -69,10 +69,9 @@ fn set(text: &str, sets: &[(&str, &str)]) -> Result<Experiment, ExperimentError>
 }
 
 fn problems(result: Result<Experiment, ExperimentError>) -> Vec<Problem> {
-    match result.expect_err("expected problems") {
-        ExperimentError::Invalid { problems } => problems,
-        other => panic!("{other}"),
-    }
+    let error = result.expect_err("expected problems");
+    let ExperimentError::Invalid { problems } = error else { panic!("{error}") };
+    problems
 }
 
 /// The one problem of `FULL` with `from` replaced: its first line.
@@ -200,6 +199,7 @@ fn all_unknown_keys_are_told_at_once() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn wrong_types_and_wrong_words_are_refused_with_their_place() {
     for (from, to, expected) in [
         (
@@ -398,14 +398,11 @@ fn undescribed(schema: &serde_json::Value, path: &str, missing: &mut Vec<String>
             }
         }
     }
-    match schema {
-        serde_json::Value::Object(map) => {
-            map.iter().for_each(|(key, value)| undescribed(value, &format!("{path}/{key}"), missing));
-        }
-        serde_json::Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, value)| undescribed(value, &format!("{path}/{index}"), missing));
-        }
-        _ => {}
+    if let Some(map) = schema.as_object() {
+        map.iter().for_each(|(key, value)| undescribed(value, &format!("{path}/{key}"), missing));
+    }
+    for (index, value) in schema.as_array().into_iter().flatten().enumerate() {
+        undescribed(value, &format!("{path}/{index}"), missing);
     }
 }
 
