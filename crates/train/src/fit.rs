@@ -33,7 +33,7 @@ use crate::pool;
 use crate::run_folder::{RunFolder, write_whole};
 use crate::step::{Step, StepConfig};
 use crate::{Experiment, Metrics, TrainError};
-use inputs::Inputs;
+pub(crate) use inputs::Inputs;
 use session::{Session, Start};
 use state::State;
 

@@ -1,5 +1,6 @@
 //! From an experiment file to a trained, evaluated and saved model: the config, the fit loop, metrics and run folders.
 
+mod check;
 mod checkpoint;
 mod error;
 mod evaluate;
@@ -13,6 +14,7 @@ mod run_folder;
 mod step;
 mod tensorboard;
 
+pub use check::{CellCount, CheckReport, FeatureCount, Finding, ModelReport, PartReport, Severity, check};
 pub use error::TrainError;
 pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{

@@ -20,6 +20,7 @@ mod ranking;
 mod scored;
 mod table;
 
+pub(crate) use auc::auc_of_sorted;
 pub use builder::{MetricsBuilder, MetricsError, MetricsOptions};
 pub use table::TableView;
 

@@ -1,5 +1,6 @@
 //! Tests of the public API.
 
+mod check;
 mod documents;
 mod experiment;
 mod fit;
