@@ -28,8 +28,9 @@ pub(crate) fn shared_data(test: &str) -> Option<PathBuf> {
 
 /// A Python interpreter with `safetensors`, `numpy` and `tensorboard`, from `HINET_TEST_PYTHON`.
 pub(crate) fn python(test: &str) -> Option<PathBuf> {
-    folder_or_file("HINET_TEST_PYTHON")
-        .or_else(|| skip(test, "python", "set HINET_TEST_PYTHON to a Python with the packages of tests/requirements.txt"))
+    folder_or_file("HINET_TEST_PYTHON").or_else(|| {
+        skip(test, "python", "set HINET_TEST_PYTHON to a Python with the packages of tests/requirements.txt")
+    })
 }
 
 /// Records that `test` did not run for want of `means`, or panics where that is not allowed. Always `None`.
@@ -43,8 +44,11 @@ pub(crate) fn skip(test: &str, means: &str, reason: &str) -> Option<PathBuf> {
     print!("{line}");
     if let Some(path) = env::var_os("HINET_SKIPPED") {
         // One write call per line: tests of several threads and processes append to this file.
-        let written =
-            OpenOptions::new().create(true).append(true).open(&path).and_then(|mut file| file.write_all(line.as_bytes()));
+        let written = OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(&path)
+            .and_then(|mut file| file.write_all(line.as_bytes()));
         if let Err(error) = written {
             panic!("cannot note a skipped test in {}: {error}", PathBuf::from(path).display());
         }

@@ -5,6 +5,8 @@ use crate::error::DataError;
 
 /// Parentheses and signs inside one another.
 const MAX_DEPTH: usize = 64;
+/// Operators in a row or not: a chain of them makes a tree as deep as it is long.
+const MAX_OPERATORS: usize = 256;
 /// Bytes of an expression.
 const MAX_LENGTH: usize = 4096;
 
@@ -54,7 +56,7 @@ pub(super) fn parse(text: &str) -> Result<Term, DataError> {
     if text.len() > MAX_LENGTH {
         return Err(error(text, MAX_LENGTH, format!("an expression of at most {MAX_LENGTH} bytes")));
     }
-    let mut parser = Parser { text, tokens: tokens(text)?, next: 0, depth: 0 };
+    let mut parser = Parser { text, tokens: tokens(text)?, next: 0, depth: 0, operators: 0 };
     let root = parser.either()?;
     match parser.peek().kind {
         TokenKind::End => Ok(root),
@@ -91,6 +93,7 @@ struct Parser<'a> {
     tokens: Vec<Token>,
     next: usize,
     depth: usize,
+    operators: usize,
 }
 
 impl Parser<'_> {
@@ -98,6 +101,7 @@ impl Parser<'_> {
         self.deeper()?;
         let mut left = self.both()?;
         while self.takes_word("or") {
+            self.another()?;
             let right = self.both()?;
             left = Term { at: left.at, node: Node::Or(Box::new(left), Box::new(right)) };
         }
@@ -108,6 +112,7 @@ impl Parser<'_> {
     fn both(&mut self) -> Result<Term, DataError> {
         let mut left = self.negation()?;
         while self.takes_word("and") {
+            self.another()?;
             let right = self.negation()?;
             left = Term { at: left.at, node: Node::And(Box::new(left), Box::new(right)) };
         }
@@ -157,6 +162,7 @@ impl Parser<'_> {
                 _ => return Ok(left),
             };
             self.next += 1;
+            self.another()?;
             let right = self.product()?;
             left = Term { at: left.at, node: Node::Arithmetic(operator, Box::new(left), Box::new(right)) };
         }
@@ -171,6 +177,7 @@ impl Parser<'_> {
                 _ => return Ok(left),
             };
             self.next += 1;
+            self.another()?;
             let right = self.signed()?;
             left = Term { at: left.at, node: Node::Arithmetic(operator, Box::new(left), Box::new(right)) };
         }
@@ -258,6 +265,16 @@ impl Parser<'_> {
     fn deeper(&mut self) -> Result<(), DataError> {
         self.depth += 1;
         if self.depth > MAX_DEPTH { Err(self.expected("fewer parts inside one another")) } else { Ok(()) }
+    }
+
+    /// Counts an operator.
+    fn another(&mut self) -> Result<(), DataError> {
+        self.operators += 1;
+        if self.operators > MAX_OPERATORS {
+            Err(self.expected("at most 256 operators in one expression"))
+        } else {
+            Ok(())
+        }
     }
 
     fn peek(&self) -> &Token {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::error::DataError;
 use crate::split::SplitConfig;
 
 /// Where the rows come from and which columns have a part other than feature or label: the table `[data]`.
@@ -145,6 +146,24 @@ impl DataConfig {
             shuffle_rows: default_shuffle_rows(),
             cache_mb: default_cache_mb(),
         }
+    }
+}
+
+impl DataConfig {
+    /// Refuses what no data could satisfy.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] where `split` stands beside `valid` or `test`, or makes no sense itself.
+    pub fn check(&self) -> Result<(), DataError> {
+        let Some(split) = &self.split else { return Ok(()) };
+        for (name, given) in [("valid", self.valid.is_some()), ("test", self.test.is_some())] {
+            if given {
+                let problem =
+                    format!("`split` cuts `train` into train, valid and test, so `{name}` must go, or `split`");
+                return Err(DataError::config("data.split", problem));
+            }
+        }
+        split.check()
     }
 }
 

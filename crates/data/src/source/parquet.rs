@@ -1,6 +1,7 @@
 //! Parquet: what a file holds, and its row groups as batches.
 
 use std::fs::File;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -105,7 +106,7 @@ pub(super) struct RowGroup {
 impl RowGroup {
     /// The next few thousand rows, with the columns in the order asked for.
     pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, DataError> {
-        let Some(batch) = self.reader.next() else { return Ok(None) };
+        let Some(batch) = guarded(&self.path, || self.reader.next())? else { return Ok(None) };
         let broken = |error: &dyn std::fmt::Display| DataError::Format {
             file: self.path.to_path_buf(),
             format: "Parquet",
@@ -122,7 +123,16 @@ fn load(path: &Path, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata,
     if length == 0 {
         return Err(DataError::Empty { file: path.to_owned(), problem: "is an empty file" });
     }
-    ArrowReaderMetadata::load(&file, options).map_err(|error| broken(path, &error))
+    guarded(path, || ArrowReaderMetadata::load(&file, options))?.map_err(|error| broken(path, &error))
+}
+
+/// Runs a part of the Parquet library, which panics on some broken files; that becomes an error like the others.
+fn guarded<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T, DataError> {
+    catch_unwind(AssertUnwindSafe(read)).map_err(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+        let problem = format!("its content is damaged ({})", text.unwrap_or("the reader gave up"));
+        DataError::Format { file: path.to_owned(), format: "Parquet", problem }
+    })
 }
 
 fn broken(path: &Path, error: &ParquetError) -> DataError {

@@ -292,7 +292,7 @@ impl TimeKind {
             TimeKind::Text => {
                 let texts = cast(cells, &DataType::Utf8View).map_err(|_| refused(0))?;
                 for (index, text) in texts.as_string_view().iter().enumerate() {
-                    let key = text.and_then(|text| string_to_timestamp_nanos(text.trim()).ok());
+                    let key = text.and_then(|text| iso_nanoseconds(text.trim()));
                     visit(key.ok_or_else(|| refused(index))?);
                 }
             }
@@ -335,6 +335,13 @@ impl TimeKind {
         };
         cell_text(&cell, 0).unwrap_or_default()
     }
+}
+
+/// Nanoseconds since 1970 of `2024-05-01`, `2024-05-01 10:30`, `2024-05-01T10:30:00.5Z` and the like; without a zone in UTC.
+fn iso_nanoseconds(text: &str) -> Option<i64> {
+    const TO_MINUTES: usize = "2024-05-01 10:30".len();
+    let parsed = string_to_timestamp_nanos(text).ok();
+    parsed.or_else(|| string_to_timestamp_nanos(&format!("{text}:00")).ok().filter(|_| text.len() == TO_MINUTES))
 }
 
 /// Whole numbers that sort as the numbers do; both zeros are one.

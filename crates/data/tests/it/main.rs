@@ -1,5 +1,10 @@
 //! The crate through its public interface.
 
 mod encoder;
+mod expression;
+#[path = "../../../../tests/support/skip.rs"]
+mod skip;
+mod source;
+mod split;
 mod stream;
 mod synth;
