@@ -40,7 +40,7 @@ impl<'a> Evaluation<'a> {
     pub(super) fn flag(&self, term: &'a Term) -> Result<BooleanArray, DataError> {
         match self.value(term)? {
             Value::Flag(flags) => Ok(flags),
-            value => {
+            value @ (Value::Number(_) | Value::Text { .. } | Value::Literal { .. }) => {
                 let numbers = self.to_number(value)?;
                 let truths = numbers.values().iter().map(|number| *number != 0.0).collect();
                 Ok(BooleanArray::new(truths, known(&numbers)))
@@ -73,6 +73,7 @@ impl<'a> Evaluation<'a> {
         })
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has some forty types")]
     fn column(&self, at: usize, name: &'a str) -> Result<Value<'a>, DataError> {
         let cells = self.rows.column(name)?;
         let cells = match cells.data_type() {
@@ -99,6 +100,7 @@ impl<'a> Evaluation<'a> {
     }
 
     /// Refuses whole numbers that floats would round: two ids could become one.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has some forty types")]
     fn check_exact(&self, column: &str, cells: &ArrayRef) -> Result<(), DataError> {
         let beyond = match cells.data_type() {
             DataType::Int64 => cells
@@ -231,6 +233,7 @@ fn known(numbers: &Float64Array) -> Option<NullBuffer> {
     NullBuffer::union(numbers.nulls(), Some(&numbered))
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has some forty types")]
 fn is_text(kind: &DataType) -> bool {
     match kind {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => true,

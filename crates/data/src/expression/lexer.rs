@@ -91,7 +91,7 @@ fn quoted(text: &str, at: usize, quote: char) -> Result<(String, usize), DataErr
 }
 
 fn number(text: &str, at: usize) -> Result<(TokenKind, usize), DataError> {
-    let rest = text[at..].as_bytes();
+    let rest = &text.as_bytes()[at..];
     let digits = |from: usize| rest[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let mut length = digits(0);
     if rest.get(length) == Some(&b'.') {
@@ -103,7 +103,7 @@ fn number(text: &str, at: usize) -> Result<(TokenKind, usize), DataError> {
         let exponent = digits(length + 1 + sign);
         length += if exponent > 0 { 1 + sign + exponent } else { 0 };
     }
-    let follows_word = text[at + length..].chars().next().is_some_and(|next| continues_word(next));
+    let follows_word = text[at + length..].chars().next().is_some_and(continues_word);
     match text[at..at + length].parse::<f64>() {
         Ok(value) if value.is_finite() && !follows_word => Ok((TokenKind::Number(value), length)),
         _ => Err(error(text, at, "a number, or a column's name in backquotes where it begins with a digit")),

@@ -58,10 +58,7 @@ pub(super) fn parse(text: &str) -> Result<Term, DataError> {
     }
     let mut parser = Parser { text, tokens: tokens(text)?, next: 0, depth: 0, operators: 0 };
     let root = parser.either()?;
-    match parser.peek().kind {
-        TokenKind::End => Ok(root),
-        _ => Err(parser.expected("an operator or the end")),
-    }
+    if parser.peek().kind == TokenKind::End { Ok(root) } else { Err(parser.expected("an operator or the end")) }
 }
 
 impl Term {
@@ -156,12 +153,13 @@ impl Parser<'_> {
     fn sum(&mut self) -> Result<Term, DataError> {
         let mut left = self.product()?;
         loop {
-            let operator = match self.peek().kind {
-                TokenKind::Sign("+") => Arithmetic::Add,
-                TokenKind::Sign("-") => Arithmetic::Subtract,
-                _ => return Ok(left),
+            let operator = if self.takes_sign("+") {
+                Arithmetic::Add
+            } else if self.takes_sign("-") {
+                Arithmetic::Subtract
+            } else {
+                return Ok(left);
             };
-            self.next += 1;
             self.another()?;
             let right = self.product()?;
             left = Term { at: left.at, node: Node::Arithmetic(operator, Box::new(left), Box::new(right)) };
@@ -171,12 +169,13 @@ impl Parser<'_> {
     fn product(&mut self) -> Result<Term, DataError> {
         let mut left = self.signed()?;
         loop {
-            let operator = match self.peek().kind {
-                TokenKind::Sign("*") => Arithmetic::Multiply,
-                TokenKind::Sign("/") => Arithmetic::Divide,
-                _ => return Ok(left),
+            let operator = if self.takes_sign("*") {
+                Arithmetic::Multiply
+            } else if self.takes_sign("/") {
+                Arithmetic::Divide
+            } else {
+                return Ok(left);
             };
-            self.next += 1;
             self.another()?;
             let right = self.signed()?;
             left = Term { at: left.at, node: Node::Arithmetic(operator, Box::new(left), Box::new(right)) };
@@ -304,13 +303,14 @@ impl Parser<'_> {
     }
 
     fn comparison_sign(&self) -> Option<Comparison> {
-        match self.peek().kind {
-            TokenKind::Sign("==") => Some(Comparison::Equal),
-            TokenKind::Sign("!=") => Some(Comparison::NotEqual),
-            TokenKind::Sign("<") => Some(Comparison::Less),
-            TokenKind::Sign("<=") => Some(Comparison::LessOrEqual),
-            TokenKind::Sign(">") => Some(Comparison::Greater),
-            TokenKind::Sign(">=") => Some(Comparison::GreaterOrEqual),
+        let TokenKind::Sign(sign) = self.peek().kind else { return None };
+        match sign {
+            "==" => Some(Comparison::Equal),
+            "!=" => Some(Comparison::NotEqual),
+            "<" => Some(Comparison::Less),
+            "<=" => Some(Comparison::LessOrEqual),
+            ">" => Some(Comparison::Greater),
+            ">=" => Some(Comparison::GreaterOrEqual),
             _ => None,
         }
     }

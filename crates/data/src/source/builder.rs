@@ -54,6 +54,7 @@ const EXACT: f64 = 9_007_199_254_740_992.0;
 
 impl ColumnBuilder {
     /// A builder for one of the types that text formats have.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "text formats have these five types")]
     pub(super) fn new(kind: &DataType) -> ColumnBuilder {
         match kind {
             DataType::Boolean => ColumnBuilder::Flag(BooleanBuilder::new()),
@@ -85,6 +86,7 @@ impl ColumnBuilder {
     }
 
     /// Adds a value of JSON.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "one fits, the others do not")]
     pub(super) fn push_cell(&mut self, cell: &Cell) -> Result<(), &'static str> {
         if *cell == Cell::Missing {
             self.push_missing();

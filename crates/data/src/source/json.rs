@@ -182,7 +182,13 @@ fn kind_of(cell: &Cell) -> Kind {
     };
     match cell {
         Cell::List(cells) => Kind::List(cells.iter().map(single).fold(Single::Unknown, Single::join)),
-        cell => Kind::One(single(cell)),
+        Cell::Missing
+        | Cell::Flag(_)
+        | Cell::Integer(_)
+        | Cell::Large(_)
+        | Cell::Number(_)
+        | Cell::Text(_)
+        | Cell::Object(_) => Kind::One(single(cell)),
     }
 }
 

@@ -66,6 +66,7 @@ impl Kind {
     }
 
     /// The kind whose columns are of this type, if text can be read as it.
+    #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has some forty types")]
     pub(super) fn of(data_type: &DataType) -> Option<Kind> {
         match data_type {
             DataType::List(item) => match Kind::of(item.data_type())? {

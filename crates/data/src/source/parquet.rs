@@ -146,6 +146,7 @@ fn broken(path: &Path, error: &ParquetError) -> DataError {
 }
 
 /// The field without the writer's choice among text types and without dictionaries, which are chosen anew; bytes are taken for texts.
+#[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has some forty types")]
 fn plain(field: &FieldRef) -> FieldRef {
     let kind = match field.data_type() {
         DataType::Dictionary(_, values) => values.as_ref(),

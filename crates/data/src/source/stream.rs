@@ -102,7 +102,7 @@ impl RowStream {
         let chunk = &inner.chunks[index];
         let path: Arc<Path> = inner.files[chunk.file].as_path().into();
         let reader = match &inner.storage {
-            Storage::Memory(batches) => Reader::Memory { rest: self.from_memory(&batches[index], &path)? },
+            Storage::Memory(batches) => Reader::Memory { rest: self.arranged(&batches[index], &path)? },
             Storage::Files(files) => {
                 let (file, limits) = (&files[chunk.file], &inner.limits);
                 match file.format {
@@ -124,7 +124,7 @@ impl RowStream {
         Ok(OpenChunk { reader, file: chunk.file, path, next_row: chunk.first_row })
     }
 
-    fn from_memory(&self, batch: &RecordBatch, path: &Path) -> Result<RecordBatch, DataError> {
+    fn arranged(&self, batch: &RecordBatch, path: &Path) -> Result<RecordBatch, DataError> {
         arrange(batch, &self.read).map_err(|error| DataError::Format {
             file: path.to_owned(),
             format: "one table",

@@ -265,6 +265,7 @@ impl Cut<'_> {
 }
 
 impl TimeKind {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "Arrow has some forty types")]
     fn of(column: &str, kind: &DataType) -> Result<TimeKind, DataError> {
         Ok(match kind {
             DataType::Timestamp(TimeUnit::Second, _) => TimeKind::Seconds,
