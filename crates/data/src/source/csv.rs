@@ -308,7 +308,7 @@ mod tests {
         for length in 0..text.len() {
             assert!(matches!(scan(&text[..length], false, &mut fields), Scan::More), "{length}");
         }
-        assert!(matches!(scan(text, false, &mut fields), Scan::Row { length: 14, breaks: 2 }));
+        assert!(matches!(scan(text, false, &mut fields), Scan::Row { length: 13, breaks: 2 }));
     }
 
     #[test]
