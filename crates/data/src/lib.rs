@@ -5,6 +5,7 @@ mod durable;
 mod encoder;
 mod error;
 mod expression;
+mod guess;
 mod schema;
 mod seed;
 mod source;
@@ -17,6 +18,7 @@ pub use durable::{find_folder, replace_folder, sync_folder, write_atomic, write_
 pub use encoder::{EncodeCounts, Encoder, FeatureCounts, Need};
 pub use error::DataError;
 pub use expression::Expression;
+pub use guess::{ColumnGuess, FeatureKind, Guess, GuessOptions, Role};
 pub use schema::{
     CategoricalConfig, DataConfig, Encoding, FeatureConfig, Keep, Layout, Missing, MultiConfig, NumericConfig, Paths,
     Pooling, ScenarioConfig, SchemaConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform,

@@ -2,6 +2,7 @@
 
 mod encoder;
 mod expression;
+mod guess;
 #[path = "../../../../tests/support/skip.rs"]
 mod skip;
 mod source;
