@@ -12,15 +12,15 @@
 //! the checksum tells that.
 
 use std::fs::{self, File};
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
+use hinet_data::write_atomic_with;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::Xxh3;
 
 use crate::TrainError;
-use crate::run_folder::{beside, put_in_place};
 
 const MAGIC: &[u8; 8] = b"hinetck1";
 const BUFFER: usize = 1 << 20;
@@ -33,18 +33,13 @@ struct Header<S> {
 
 /// Writes a checkpoint file as a whole.
 pub(crate) fn write<S: Serialize>(path: &Path, state: &S, arrays: &[(String, &[f32])]) -> Result<(), TrainError> {
-    let beside = beside(path);
-    write_to(&beside, state, arrays).map_err(|source| {
-        let _ = fs::remove_file(&beside);
-        TrainError::Io { path: path.to_owned(), source }
-    })?;
-    put_in_place(&beside, path)
+    write_atomic_with(path, |file| write_to(file, state, arrays)).map_err(TrainError::io(path))
 }
 
-fn write_to<S: Serialize>(path: &Path, state: &S, arrays: &[(String, &[f32])]) -> std::io::Result<()> {
+fn write_to<S: Serialize>(file: &mut dyn Write, state: &S, arrays: &[(String, &[f32])]) -> std::io::Result<()> {
     let lengths = arrays.iter().map(|(name, values)| (name.clone(), values.len())).collect();
     let header = serde_json::to_vec(&Header { state, arrays: lengths })?;
-    let mut out = Sealing { inner: BufWriter::with_capacity(BUFFER, File::create(path)?), hash: Xxh3::new() };
+    let mut out = Sealing { inner: file, hash: Xxh3::new() };
     out.write(MAGIC)?;
     out.write(&(header.len() as u64).to_le_bytes())?;
     out.write(&header)?;
@@ -54,17 +49,15 @@ fn write_to<S: Serialize>(path: &Path, state: &S, arrays: &[(String, &[f32])]) -
         }
     }
     let seal = out.hash.digest();
-    out.inner.write_all(&seal.to_le_bytes())?;
-    let file = out.inner.into_inner().map_err(std::io::IntoInnerError::into_error)?;
-    file.sync_all()
+    out.inner.write_all(&seal.to_le_bytes())
 }
 
-struct Sealing<W> {
-    inner: W,
+struct Sealing<'a> {
+    inner: &'a mut dyn Write,
     hash: Xxh3,
 }
 
-impl<W: Write> Sealing<W> {
+impl Sealing<'_> {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
         self.hash.update(bytes);
         self.inner.write_all(bytes)
@@ -234,7 +227,7 @@ mod tests {
     fn only_finished_files_count_and_others_can_be_removed() {
         let folder = tempfile::tempdir().unwrap();
         written(folder.path());
-        for name in ["state-000000000100", "state-000000000009.partial", "best-000000000003"] {
+        for name in ["state-000000000100", ".state-000000000900.new", "best-000000000003"] {
             fs::write(folder.path().join(name), "").unwrap();
         }
         assert_eq!(steps(folder.path(), "state").unwrap(), [7, 100]);

@@ -80,7 +80,7 @@ pub fn fit(experiment: &Experiment, out: &Path, options: FitOptions<'_>) -> Resu
         }
         resume::check(&folder, experiment)?;
         if folder.is_finished() {
-            return finish::read(&folder);
+            return finish::again(&folder, experiment.train.keep_checkpoint);
         }
     }
     let pool = Arc::new(pool::pool(experiment.train.threads)?);

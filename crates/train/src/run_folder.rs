@@ -1,9 +1,10 @@
-//! The folder of a run: where its files lie, and how they are written so that none is ever seen half done.
+//! The folder of a run: where its files lie, and its name.
 
-use std::fs::{self, File};
-use std::io::Write;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
+
+use hinet_data::write_atomic;
 
 use crate::TrainError;
 
@@ -105,42 +106,9 @@ impl RunFolder {
     }
 }
 
-/// Writes a file beside its place, then puts it there: whoever looks sees the old file or the whole new one.
+/// Writes a file so that whoever looks sees the old one or the whole new one.
 pub(crate) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), TrainError> {
-    let beside = beside(path);
-    let written = File::create(&beside).and_then(|mut file| {
-        file.write_all(bytes)?;
-        file.sync_all()
-    });
-    written.map_err(|error| {
-        let _ = fs::remove_file(&beside);
-        TrainError::Io { path: path.to_owned(), source: error }
-    })?;
-    put_in_place(&beside, path)
-}
-
-/// Renames a finished, synced file to its place and makes that last.
-pub(crate) fn put_in_place(beside: &Path, path: &Path) -> Result<(), TrainError> {
-    fs::rename(beside, path).map_err(TrainError::io(path))?;
-    let folder = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    sync_folder(folder)
-}
-
-/// Where a file is written before it is put in place: the same folder, another name.
-pub(crate) fn beside(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".partial");
-    path.with_file_name(name)
-}
-
-#[cfg(unix)]
-fn sync_folder(folder: &Path) -> Result<(), TrainError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(TrainError::io(folder))
-}
-
-#[cfg(not(unix))]
-fn sync_folder(_folder: &Path) -> Result<(), TrainError> {
-    Ok(())
+    write_atomic(path, bytes).map_err(TrainError::io(path))
 }
 
 /// Seconds since 1970 began, in UTC.
@@ -207,15 +175,5 @@ mod tests {
         let run = RunFolder::at(&root.path().join("deep/run"));
         run.create().unwrap();
         assert!(matches!(run.create(), Err(TrainError::RunExists { path }) if path == run.path()));
-    }
-
-    #[test]
-    fn a_file_is_replaced_as_a_whole_and_nothing_is_left_beside_it() {
-        let root = tempfile::tempdir().unwrap();
-        let path = root.path().join("metrics.json");
-        write_whole(&path, b"one").unwrap();
-        write_whole(&path, b"two").unwrap();
-        assert_eq!(fs::read(&path).unwrap(), b"two");
-        assert_eq!(fs::read_dir(root.path()).unwrap().count(), 1);
     }
 }

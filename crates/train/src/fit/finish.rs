@@ -47,12 +47,15 @@ pub(crate) fn finish(mut session: Session<'_, '_>) -> Result<Summary, TrainError
     Ok(Summary { path: folder.path().to_owned(), metrics, timing, was_finished: false })
 }
 
-/// The summary of a run that ended before.
-pub(crate) fn read(folder: &RunFolder) -> Result<Summary, TrainError> {
+/// The summary of a run that ended before; removes the checkpoint if a kill had left it.
+pub(crate) fn again(folder: &RunFolder, keep_checkpoint: bool) -> Result<Summary, TrainError> {
     let damaged = |path, error: serde_json::Error| TrainError::Damaged { path, reason: error.to_string() };
     let text = |path| std::fs::read_to_string(&path).map_err(|source| TrainError::Io { path, source });
     let metrics = Metrics::from_json(&text(folder.metrics())?).map_err(|error| damaged(folder.metrics(), error))?;
     let timing = serde_json::from_str(&text(folder.timing())?).map_err(|error| damaged(folder.timing(), error))?;
+    if !keep_checkpoint {
+        remove_checkpoint(folder)?;
+    }
     Ok(Summary { path: folder.path().to_owned(), metrics, timing, was_finished: true })
 }
 

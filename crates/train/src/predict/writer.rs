@@ -6,12 +6,12 @@ use std::path::{Path, PathBuf};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
+use hinet_data::sync_folder;
 use parquet::arrow::ArrowWriter;
 use parquet::basic::Compression;
 use parquet::file::properties::WriterProperties;
 
 use crate::TrainError;
-use crate::run_folder::{beside, put_in_place};
 
 /// Formats that predictions are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,11 +86,17 @@ impl TableWriter {
         let inner = self.inner.take().expect("only `finish` takes the writer, and it takes the table too");
         let file = close(inner).map_err(|reason| TrainError::Output { path: self.path.clone(), reason });
         let synced = file.and_then(|file| file.sync_all().map_err(TrainError::io(&self.path)));
-        let placed = synced.and_then(|()| put_in_place(&self.beside, &self.path));
+        let placed = synced.and_then(|()| self.put_in_place().map_err(TrainError::io(&self.path)));
         if placed.is_err() {
             let _ = fs::remove_file(&self.beside);
         }
         placed
+    }
+
+    fn put_in_place(&self) -> std::io::Result<()> {
+        fs::rename(&self.beside, &self.path)?;
+        let folder = self.path.parent().filter(|folder| !folder.as_os_str().is_empty());
+        sync_folder(folder.unwrap_or(Path::new(".")))
     }
 }
 
@@ -100,6 +106,13 @@ impl Drop for TableWriter {
             let _ = fs::remove_file(&self.beside);
         }
     }
+}
+
+/// Where a table is written before it is put in place: the same folder, another name.
+fn beside(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".partial");
+    path.with_file_name(name)
 }
 
 fn parquet_writer(file: File, schema: &SchemaRef) -> Result<ArrowWriter<File>, parquet::errors::ParquetError> {

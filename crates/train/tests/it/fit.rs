@@ -122,7 +122,7 @@ fn a_killed_run_continues_from_its_newest_checkpoint_and_ends_with_the_same_byte
     let mut text = std::fs::read_to_string(out.join("history.jsonl")).unwrap();
     text.push_str("{\"kind\":\"loss\",\"step\":10}\n{\"ki");
     std::fs::write(out.join("history.jsonl"), text).unwrap();
-    std::fs::write(out.join("checkpoint/state-000000000014.partial"), "half").unwrap();
+    std::fs::write(out.join("checkpoint/.state-000000000014.new"), "half").unwrap();
     fit_quietly(&experiment, &out, true).unwrap();
     assert_eq!(differences(&whole, &out), [""; 0]);
     assert!(out.join("checkpoint").is_dir());
