@@ -137,3 +137,36 @@ fn in_order_integers_c30_b1024(bencher: Bencher<'_, '_>) {
         .counter(ItemsCount::new(rows))
         .bench_local(|| in_order(&source, Arc::clone(&encoder), Need::Features, 1024).count());
 }
+
+/// A vocabulary of a million values: half whole numbers, half texts.
+fn large() -> Encoder {
+    let values = (0..1_000_000_u64).map(|value| match value % 2 {
+        0 => (value * 1_000_003).to_string(),
+        _ => format!("value-{value}"),
+    });
+    let column: ArrayRef = Arc::new(values.map(Some).collect::<StringArray>());
+    let ones: ArrayRef = Arc::new(Int64Array::from(vec![1; 1_000_000]));
+    let batch = RecordBatch::try_from_iter([
+        ("c0", column),
+        ("tab", Arc::clone(&ones)),
+        ("click", Arc::clone(&ones)),
+        ("order", ones),
+    ]);
+    let source = Source::from_batches("bench", vec![batch.expect("columns of one length")]);
+    fit(&source, Cells::Texts, 1, json!({"min_count": 1}))
+}
+
+#[divan::bench]
+fn save_v1000000(bencher: Bencher<'_, '_>) {
+    let encoder = large();
+    bencher.counter(ItemsCount::new(1_000_000_u64)).bench_local(|| encoder.to_json());
+}
+
+#[divan::bench]
+fn load_v1000000(bencher: Bencher<'_, '_>) {
+    let saved = large().to_json();
+    let file = std::path::Path::new("encoder.json");
+    bencher
+        .counter(ItemsCount::new(1_000_000_u64))
+        .bench_local(|| Encoder::from_json(&saved, file).expect("it was saved a moment ago"));
+}

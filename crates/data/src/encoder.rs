@@ -19,11 +19,9 @@ use std::path::Path;
 pub use counts::{EncodeCounts, FeatureCounts};
 
 use self::feature::{Feature, Table};
-use self::json::Body;
-use self::key::Key;
+use self::json::Fitted;
 use self::task::Task;
-use self::vocabulary::Vocabulary;
-use crate::{Batch, DataError, Layout, Rows, SchemaConfig, Source, UnknownScenario};
+use crate::{Batch, DataError, Layout, Rows, SchemaConfig, Source};
 
 /// Turns raw rows into a [`Batch`]: categories into rows of tables, numbers into buckets or scaled numbers, scenarios into ids.
 /// Fitted on train alone; saved as versioned JSON.
@@ -33,23 +31,10 @@ use crate::{Batch, DataError, Layout, Rows, SchemaConfig, Source, UnknownScenari
 /// have (or too rarely); values follow from row 2 on, the most frequent first, equally frequent ones by value.
 #[derive(Clone, Debug)]
 pub struct Encoder {
-    scenario: Scenario,
-    weight: Option<String>,
-    user: Option<String>,
-    request: Option<String>,
+    fitted: Fitted,
+    /// The fitted tasks with their expressions read.
     tasks: Vec<Task>,
-    tables: Vec<Table>,
-    features: Vec<Feature>,
     layout: Layout,
-}
-
-/// The scenario column and what train had there.
-#[derive(Clone, Debug, PartialEq)]
-struct Scenario {
-    column: String,
-    values: Vocabulary,
-    rows: Vec<u64>,
-    unknown: UnknownScenario,
 }
 
 /// What the rows are encoded for, and so which columns are needed.
@@ -81,10 +66,11 @@ impl Encoder {
 
     /// Columns that encoding reads, each once, in a fixed order.
     pub fn columns(&self, need: Need) -> Vec<String> {
-        let mut columns = vec![self.scenario.column.clone()];
-        columns.extend(self.features.iter().flat_map(Feature::columns).map(str::to_owned));
+        let mut columns = vec![self.fitted.scenario.column.clone()];
+        columns.extend(self.fitted.features.iter().flat_map(Feature::columns).map(str::to_owned));
         if need == Need::Labels {
-            columns.extend([&self.weight, &self.user, &self.request].into_iter().flatten().cloned());
+            columns
+                .extend([&self.fitted.weight, &self.fitted.user, &self.fitted.request].into_iter().flatten().cloned());
             columns.extend(self.tasks.iter().flat_map(Task::columns));
         }
         let mut seen = std::collections::BTreeSet::new();
@@ -96,7 +82,7 @@ impl Encoder {
     /// [`Encoder::fit`] and the streams of this crate see to it themselves; who reads files otherwise passes this to
     /// [`Source::with_text_columns`].
     pub fn text_columns(&self) -> Vec<String> {
-        text_columns(&self.features, &self.scenario.column, &[&self.user, &self.request])
+        text_columns(&self.fitted.features, &self.fitted.scenario.column, &[&self.fitted.user, &self.fitted.request])
     }
 
     /// Encodes rows, in their order (not grouped; [`Batch::grouped`] does that). What train had not is counted in `counts`.
@@ -112,7 +98,7 @@ impl Encoder {
     /// The value behind a row of a table with a vocabulary; nothing for the reserved rows 0 and 1, for other tables and beyond the end.
     pub fn value(&self, table: usize, row: u32) -> Option<String> {
         let place = row.checked_sub(feature::FIRST_ROW)?;
-        match &self.tables.get(table)?.ids {
+        match &self.fitted.tables.get(table)?.ids {
             feature::Ids::Vocabulary { values } => {
                 ((place as usize) < values.len()).then(|| values.value(place).to_string())
             }
@@ -133,32 +119,17 @@ impl Encoder {
         json::read(text, file)
     }
 
-    /// Puts the parts together and derives the layout.
-    fn new(body: Body, tasks: Vec<Task>) -> Encoder {
-        let scenario = Scenario {
-            column: body.scenario.column,
-            values: body.scenario.values,
-            rows: body.scenario.rows,
-            unknown: body.scenario.unknown,
-        };
+    /// Derives the layout.
+    fn new(fitted: Fitted, tasks: Vec<Task>) -> Encoder {
         let layout = Layout {
-            tables: body.tables.iter().map(Table::spec).collect(),
-            slots: body.features.iter().map(Feature::slot).collect(),
-            scenarios: scenario.values.values().map(|value| value.to_string()).collect(),
-            scenario_rows: scenario.rows.clone(),
+            tables: fitted.tables.iter().map(Table::spec).collect(),
+            slots: fitted.features.iter().map(Feature::slot).collect(),
+            scenarios: fitted.scenario.values.values().map(|value| value.to_string()).collect(),
+            scenario_rows: fitted.scenario.rows.clone(),
             tasks: tasks.iter().map(Task::spec).collect(),
-            unknown: scenario.unknown,
+            unknown: fitted.scenario.unknown,
         };
-        Encoder {
-            scenario,
-            weight: body.weight,
-            user: body.user,
-            request: body.request,
-            tasks,
-            tables: body.tables,
-            features: body.features,
-            layout,
-        }
+        Encoder { fitted, tasks, layout }
     }
 }
 
@@ -171,11 +142,4 @@ fn text_columns(features: &[Feature], scenario: &str, groups: &[&Option<String>]
     columns.sort_unstable();
     columns.dedup();
     columns
-}
-
-/// The id of a scenario, if train had it.
-impl Scenario {
-    fn id(&self, key: Key<'_>) -> Option<u16> {
-        self.values.get(key).map(|id| id as u16)
-    }
 }

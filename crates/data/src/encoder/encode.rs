@@ -20,13 +20,13 @@ pub(super) fn encode(
     let mut met = EncodeCounts { rows: rows.len() as u64, ..EncodeCounts::default() };
     let mut batch = Batch {
         rows: rows.len(),
-        features: Vec::with_capacity(encoder.features.len()),
+        features: Vec::with_capacity(encoder.fitted.features.len()),
         scenario: scenarios(encoder, rows, &mut met)?,
         weight: vec![1.0; rows.len()],
         position: (0..rows.len() as u32).collect(),
         ..Batch::default()
     };
-    for feature in &encoder.features {
+    for feature in &encoder.fitted.features {
         let mut count = FeatureCounts { feature: feature.column.clone(), ..FeatureCounts::default() };
         let column = column(encoder, feature, rows, &mut count)?;
         batch.features.push(column.map_err(|refusal| refused(&refusal, &feature.column, rows))?);
@@ -34,11 +34,11 @@ pub(super) fn encode(
     }
     if need == Need::Labels {
         labels(encoder, rows, &mut batch)?;
-        if let Some(column) = &encoder.weight {
+        if let Some(column) = &encoder.fitted.weight {
             batch.weight = weights(column, rows)?;
         }
-        batch.user = groups(encoder.user.as_ref(), rows)?;
-        batch.request = groups(encoder.request.as_ref(), rows)?;
+        batch.user = groups(encoder.fitted.user.as_ref(), rows)?;
+        batch.request = groups(encoder.fitted.request.as_ref(), rows)?;
     }
     counts.merge(&met);
     Ok(batch)
@@ -84,14 +84,14 @@ fn column(
     let cells = rows.column(&feature.column)?;
     Ok(match &feature.rule {
         Rule::Category { table, mix_column, missing } => {
-            let ids = &encoder.tables[*table].ids;
+            let ids = &encoder.fitted.tables[*table].ids;
             let salt = ids.salted(&feature.column, *mix_column);
             one_per_row(cells, &mut |key| ids.row(key, salt))
                 .and_then(|found| settle(found, (ids, salt), missing, count))
                 .map(Column::Ids)
         }
         Rule::Bag(rule) => {
-            let ids = &encoder.tables[rule.table].ids;
+            let ids = &encoder.fitted.tables[rule.table].ids;
             let salt = ids.salted(&feature.column, rule.mix_column);
             bag_ids(cells, rule, rows, &mut |key| ids.row(key, salt))?
                 .and_then(|bag| settle_bag(bag, (ids, salt), &rule.missing, count))
@@ -227,7 +227,7 @@ fn numbers(cells: &ArrayRef, scale: Scale, missing: &Missing, count: &mut Featur
 }
 
 fn scenarios(encoder: &Encoder, rows: &Rows, met: &mut EncodeCounts) -> Result<Vec<u16>, DataError> {
-    let scenario = &encoder.scenario;
+    let scenario = &encoder.fitted.scenario;
     let cells = rows.column(&scenario.column)?;
     const UNKNOWN: u32 = MISSING;
     let lookup = &mut |key: Key<'_>| scenario.id(key).map_or(UNKNOWN, u32::from);
@@ -258,7 +258,7 @@ fn unknown_scenario(encoder: &Encoder, rows: &Rows, cells: &ArrayRef, row: usize
     DataError::UnknownScenario {
         file: rows.file.to_path_buf(),
         row: rows.number(row),
-        column: encoder.scenario.column.clone(),
+        column: encoder.fitted.scenario.column.clone(),
         value,
         known: format!("known: {}{more}", known.join(", ")),
     }

@@ -6,7 +6,7 @@ use super::draft::{Draft, NumberFit};
 use super::encode::{absent, bag_ids, refused};
 use super::feature::{Feature, Ids, Rule};
 use super::items::{MISSING, one_per_row};
-use super::json::{Body, SavedScenario};
+use super::json::{Fitted, MAX_SCENARIOS, Scenario};
 use super::key::{Key, for_each_key};
 use super::number::{Moments, for_each_number};
 use super::refusal::Refusal;
@@ -15,9 +15,6 @@ use super::task::Task;
 use super::vocabulary::Vocabulary;
 use super::{Encoder, text_columns};
 use crate::{DataError, Missing, Order, Rows, SchemaConfig, Source, UnknownConfig, UnknownScenario};
-
-/// Scenario ids are 16 bits, and one is for the unknown.
-const MAX_SCENARIOS: usize = u16::MAX as usize - 1;
 
 pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, DataError> {
     let (draft, tasks) = draft(config)?;
@@ -37,11 +34,11 @@ pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, 
     }
     let scenario = scenario(config, &scenarios, unknown_rows, &train)?;
     let (features, tables) = settle(draft, learners)?;
-    let mut body = Body::new(scenario, &tasks, features, tables);
-    body.weight.clone_from(&config.data.weight);
-    body.user.clone_from(&config.data.user);
-    body.request.clone_from(&config.data.request);
-    Ok(Encoder::new(body, tasks))
+    let mut fitted = Fitted::new(scenario, &tasks, features, tables);
+    fitted.weight.clone_from(&config.data.weight);
+    fitted.user.clone_from(&config.data.user);
+    fitted.request.clone_from(&config.data.request);
+    Ok(Encoder::new(fitted, tasks))
 }
 
 impl SchemaConfig<'_> {
@@ -223,7 +220,7 @@ fn scenario(
     counter: &Counter,
     unknown_rows: u64,
     train: &Source,
-) -> Result<SavedScenario, DataError> {
+) -> Result<Scenario, DataError> {
     let column = config.scenario.column.clone();
     if counter.counts.is_empty() {
         let problem = if unknown_rows == 0 { "has no rows to learn from" } else { "has no row with a scenario" };
@@ -250,7 +247,7 @@ fn scenario(
             UnknownScenario::Scenario(id as u16)
         }
     };
-    Ok(SavedScenario { column, values, rows, unknown })
+    Ok(Scenario { column, values, rows, unknown })
 }
 
 fn number(key: Key<'_>) -> Option<f64> {

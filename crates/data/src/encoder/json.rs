@@ -6,21 +6,22 @@ use std::path::Path;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::ser::{CompactFormatter, Formatter};
 
-use super::feature::{BagRule, Feature, Rule, Table};
+use super::Encoder;
+use super::feature::{BagRule, Feature, Ids, Rule, Table};
+use super::key::Key;
 use super::task::{SavedTask, Task};
 use super::vocabulary::Vocabulary;
-use super::{Encoder, feature::Ids};
 use crate::{DataError, UnknownScenario};
 
 /// The version this program writes, and the newest it reads.
 const VERSION: u32 = 1;
 
-/// All of the encoder that is not derived.
+/// What was fitted, and is saved: all of the encoder that is not derived.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Body {
+pub(super) struct Fitted {
     pub(super) encoder_version: u32,
-    pub(super) scenario: SavedScenario,
+    pub(super) scenario: Scenario,
     pub(super) weight: Option<String>,
     pub(super) user: Option<String>,
     pub(super) request: Option<String>,
@@ -29,15 +30,18 @@ pub(super) struct Body {
     pub(super) tables: Vec<Table>,
 }
 
-/// The scenario column as saved.
+/// The scenario column and what train had there.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(super) struct SavedScenario {
+pub(super) struct Scenario {
     pub(super) column: String,
     pub(super) values: Vocabulary,
     pub(super) rows: Vec<u64>,
     pub(super) unknown: UnknownScenario,
 }
+
+/// Scenario ids are 16 bits, and one is for the unknown.
+pub(super) const MAX_SCENARIOS: usize = u16::MAX as usize - 1;
 
 /// Looked at before all else, whatever else the file holds.
 #[derive(Deserialize)]
@@ -48,7 +52,7 @@ struct Version {
 pub(super) fn write(encoder: &Encoder) -> String {
     let mut out = Vec::new();
     let mut serializer = serde_json::Serializer::with_formatter(&mut out, Lines::default());
-    body(encoder).serialize(&mut serializer).expect("an encoder has no keys or numbers that JSON lacks");
+    encoder.fitted.serialize(&mut serializer).expect("an encoder has no keys or numbers that JSON lacks");
     out.push(b'\n');
     String::from_utf8(out).expect("JSON is UTF-8")
 }
@@ -65,44 +69,40 @@ pub(super) fn read(text: &str, file: &Path) -> Result<Encoder, DataError> {
         }
         None => return Err(refused("it has no encoder_version".to_owned())),
     }
-    let body: Body = serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
-    encoder(body).map_err(refused)
+    let fitted: Fitted = serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;
+    encoder(fitted).map_err(refused)
 }
 
-impl Body {
-    /// A body of the current version.
-    pub(super) fn new(scenario: SavedScenario, tasks: &[Task], features: Vec<Feature>, tables: Vec<Table>) -> Body {
+impl Fitted {
+    /// Of the current version, without columns of weight, user and request.
+    pub(super) fn new(scenario: Scenario, tasks: &[Task], features: Vec<Feature>, tables: Vec<Table>) -> Fitted {
         let tasks = tasks.iter().map(|task| task.saved().clone()).collect();
         let encoder_version = VERSION;
-        Body { encoder_version, scenario, weight: None, user: None, request: None, tasks, features, tables }
+        Fitted { encoder_version, scenario, weight: None, user: None, request: None, tasks, features, tables }
     }
 }
 
-fn body(encoder: &Encoder) -> Body {
-    let scenario = SavedScenario {
-        column: encoder.scenario.column.clone(),
-        values: encoder.scenario.values.clone(),
-        rows: encoder.scenario.rows.clone(),
-        unknown: encoder.scenario.unknown,
-    };
-    let body = Body::new(scenario, &encoder.tasks, encoder.features.clone(), encoder.tables.clone());
-    Body { weight: encoder.weight.clone(), user: encoder.user.clone(), request: encoder.request.clone(), ..body }
+impl Scenario {
+    /// The id of a scenario, if train had it.
+    pub(super) fn id(&self, key: Key<'_>) -> Option<u16> {
+        self.values.get(key).map(|id| id as u16)
+    }
 }
 
 /// Checks what the types cannot.
-fn encoder(body: Body) -> Result<Encoder, String> {
-    let scenarios = body.scenario.values.len();
-    if scenarios == 0 || body.scenario.rows.len() != scenarios {
-        return Err(format!("it has {scenarios} scenarios and counts of rows for {}", body.scenario.rows.len()));
+fn encoder(fitted: Fitted) -> Result<Encoder, String> {
+    let scenarios = fitted.scenario.values.len();
+    if scenarios == 0 || scenarios > MAX_SCENARIOS || fitted.scenario.rows.len() != scenarios {
+        return Err(format!("it has {scenarios} scenarios and counts of rows for {}", fitted.scenario.rows.len()));
     }
-    if matches!(body.scenario.unknown, UnknownScenario::Scenario(id) if usize::from(id) >= scenarios) {
+    if matches!(fitted.scenario.unknown, UnknownScenario::Scenario(id) if usize::from(id) >= scenarios) {
         return Err("unknown scenarios go to one that is not there".to_owned());
     }
-    for feature in &body.features {
-        check_feature(feature, &body.tables)?;
+    for feature in &fitted.features {
+        check_feature(feature, &fitted.tables)?;
     }
-    let tasks = body.tasks.iter().cloned().map(Task::new).collect::<Result<Vec<Task>, DataError>>();
-    Ok(Encoder::new(body, tasks.map_err(|error| error.to_string())?))
+    let tasks = fitted.tasks.iter().cloned().map(Task::new).collect::<Result<Vec<Task>, DataError>>();
+    Ok(Encoder::new(fitted, tasks.map_err(|error| error.to_string())?))
 }
 
 fn check_feature(feature: &Feature, tables: &[Table]) -> Result<(), String> {
@@ -131,18 +131,18 @@ fn check_feature(feature: &Feature, tables: &[Table]) -> Result<(), String> {
 
 impl Serialize for Encoder {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        body(self).serialize(serializer)
+        self.fitted.serialize(serializer)
     }
 }
 
 impl<'de> Deserialize<'de> for Encoder {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Encoder, D::Error> {
-        let body = Body::deserialize(deserializer)?;
-        if body.encoder_version != VERSION {
-            let problem = format_args!("encoder_version {} instead of {VERSION}", body.encoder_version).to_string();
+        let fitted = Fitted::deserialize(deserializer)?;
+        if fitted.encoder_version != VERSION {
+            let problem = format_args!("encoder_version {} instead of {VERSION}", fitted.encoder_version).to_string();
             return Err(serde::de::Error::custom(problem));
         }
-        encoder(body).map_err(serde::de::Error::custom)
+        encoder(fitted).map_err(serde::de::Error::custom)
     }
 }
 

@@ -26,6 +26,6 @@ impl Refusal {
 
     /// A column of a wrong type.
     pub(crate) fn of_type(found: &DataType, expected: &str) -> Refusal {
-        Refusal { at: None, value: format!("of type {found}"), expected: expected.to_owned() }
+        Refusal { at: None, value: format!("a column of type {found}"), expected: expected.to_owned() }
     }
 }

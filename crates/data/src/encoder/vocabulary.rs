@@ -2,7 +2,7 @@
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
-use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::hash::BuildHasher;
@@ -181,19 +181,7 @@ impl<'de> Deserialize<'de> for Vocabulary {
 
             fn visit_seq<A: SeqAccess<'de>>(self, mut values: A) -> Result<Vocabulary, A::Error> {
                 let mut vocabulary = Vocabulary::default();
-                while let Some(value) = values.next_element::<Saved>()? {
-                    let known = vocabulary.len();
-                    match &value {
-                        Saved::Integer(number) => vocabulary.intern(Key::Integer(*number)),
-                        Saved::Text(text) => match Key::of_text(text) {
-                            Some(key) => vocabulary.intern(key),
-                            None => return Err(A::Error::custom("an empty text is no category")),
-                        },
-                    };
-                    if vocabulary.len() == known {
-                        return Err(A::Error::custom(format_args!("the value {value:?} stands twice in a vocabulary")));
-                    }
-                }
+                while values.next_element_seed(One(&mut vocabulary))?.is_some() {}
                 vocabulary.index();
                 Ok(vocabulary)
             }
@@ -202,12 +190,48 @@ impl<'de> Deserialize<'de> for Vocabulary {
     }
 }
 
-/// A value as JSON has it.
-#[derive(Debug, Deserialize)]
-#[serde(untagged)]
-enum Saved {
-    Integer(i64),
-    Text(String),
+/// Takes one value of the array, without a copy of its text.
+struct One<'v>(&'v mut Vocabulary);
+
+impl One<'_> {
+    fn take<E: serde::de::Error>(self, key: Option<Key<'_>>) -> Result<(), E> {
+        let key = key.ok_or_else(|| E::custom("an empty text is no category"))?;
+        let known = self.0.len();
+        self.0.intern(key);
+        if self.0.len() == known {
+            return Err(E::custom(format_args!("the value `{key}` stands twice in a vocabulary")));
+        }
+        Ok(())
+    }
+}
+
+impl<'de> DeserializeSeed<'de> for One<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl Visitor<'_> for One<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a whole number of 64 bits or a text")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, value: i64) -> Result<(), E> {
+        self.take(Some(Key::Integer(value)))
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, value: u64) -> Result<(), E> {
+        let value = i64::try_from(value).map_err(|_| E::custom("a whole number beyond 64 bits with sign"))?;
+        self.take(Some(Key::Integer(value)))
+    }
+
+    fn visit_str<E: serde::de::Error>(self, value: &str) -> Result<(), E> {
+        self.take(Key::of_text(value))
+    }
 }
 
 #[cfg(test)]
