@@ -1,13 +1,12 @@
 //! Values and their numbers.
 
-use foldhash::fast::FixedState;
-use hashbrown::{HashMap, HashTable};
 use serde::de::{DeserializeSeed, SeqAccess, Visitor};
 use serde::ser::SerializeSeq;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use std::hash::BuildHasher;
+use xxhash_rust::xxh3::xxh3_64;
 
 use super::key::Key;
+use crate::seed::splitmix64;
 
 /// Values numbered from 0 in a fixed order. As JSON: the array of the values, whole numbers as numbers, others as texts.
 #[derive(Clone, Default)]
@@ -17,9 +16,7 @@ pub(crate) struct Vocabulary {
     text: String,
     /// Where each text ends.
     ends: Vec<usize>,
-    integers: HashMap<i64, u32, FixedState>,
-    /// Places in `entries` by the hash of the text there.
-    texts: HashTable<u32>,
+    slots: Slots,
     /// `direct[i]` is the number of the integer `first + i` or [`NONE`]: a shortcut where integers lie close together.
     direct: Vec<u32>,
     first: i64,
@@ -30,6 +27,24 @@ pub(crate) struct Vocabulary {
 enum Entry {
     Integer(i64),
     Text(u32),
+}
+
+/// Numbers by hash, with open addressing. Most look-ups are cold, so what counts is how often they wait for memory: a hit on an integer
+/// waits once, and a text is compared while the processor has already gone on with the number beside its hash.
+#[derive(Clone, Default)]
+struct Slots {
+    /// As many as a power of two, or none.
+    slots: Vec<Slot>,
+    used: usize,
+}
+
+/// A place of the table, of 16 bytes.
+#[derive(Clone, Copy)]
+struct Slot {
+    hash: u64,
+    /// The value's number; [`NONE`] where nothing is.
+    id: u32,
+    is_text: bool,
 }
 
 const NONE: u32 = u32::MAX;
@@ -48,39 +63,41 @@ impl Vocabulary {
                 let place = value.wrapping_sub(self.first) as u64;
                 usize::try_from(place).ok().and_then(|place| self.direct.get(place).copied()).filter(|&id| id != NONE)
             }
-            Key::Integer(value) => self.integers.get(&value).copied(),
-            Key::Text(text) => self.texts.find(hash(text), |&id| self.text_at(id) == text).copied(),
+            Key::Integer(_) | Key::Text(_) => self.find(key, hash(key)),
         }
     }
 
     /// The number of a value, which becomes known if it was not.
     pub(crate) fn intern(&mut self, key: Key<'_>) -> u32 {
-        let next = self.entries.len() as u32;
-        match key {
-            Key::Integer(value) => *self.integers.entry(value).or_insert_with(|| {
+        let hash = hash(key);
+        if let Some(id) = self.find(key, hash) {
+            return id;
+        }
+        let id = self.entries.len() as u32;
+        let is_text = match key {
+            Key::Integer(value) => {
                 self.entries.push(Entry::Integer(value));
-                next
-            }),
+                false
+            }
             Key::Text(text) => {
-                let hash_of_text = hash(text);
-                if let Some(&id) = self.texts.find(hash_of_text, |&id| self.text_at(id) == text) {
-                    return id;
-                }
                 self.entries.push(Entry::Text(self.ends.len() as u32));
                 self.text.push_str(text);
                 self.ends.push(self.text.len());
-                let Vocabulary { texts, entries, ends, text, .. } = self;
-                texts.insert_unique(hash_of_text, next, |&id| hash(slice(entries, ends, text, id)));
-                next
+                true
             }
-        }
+        };
+        self.slots.insert(Slot { hash, id, is_text });
+        id
     }
 
     /// The value with a number.
     pub(crate) fn value(&self, id: u32) -> Key<'_> {
         match self.entries[id as usize] {
             Entry::Integer(value) => Key::Integer(value),
-            Entry::Text(_) => Key::Text(self.text_at(id)),
+            Entry::Text(place) => {
+                let from = if place == 0 { 0 } else { self.ends[place as usize - 1] };
+                Key::Text(&self.text[from..self.ends[place as usize]])
+            }
         }
     }
 
@@ -91,46 +108,85 @@ impl Vocabulary {
 
     /// The values `kept`, numbered anew in that order, and ready for quick look-up.
     pub(crate) fn select(&self, kept: &[u32]) -> Vocabulary {
-        let mut selected = Vocabulary::default();
-        for &id in kept {
-            selected.intern(self.value(id));
+        kept.iter().map(|&id| self.value(id)).collect()
+    }
+
+    #[inline]
+    fn find(&self, key: Key<'_>, hash: u64) -> Option<u32> {
+        // The hash of an integer is one to one, so an equal hash is an equal integer.
+        match key {
+            Key::Integer(_) => self.slots.find(hash, |slot| !slot.is_text),
+            Key::Text(_) => self.slots.find(hash, |slot| slot.is_text && self.value(slot.id) == key),
         }
-        selected.index();
-        selected
     }
 
     /// Builds the shortcut where the integers span at most four times as many numbers as there are.
     fn index(&mut self) {
-        let (Some(&first), Some(&last)) = (self.integers.keys().min(), self.integers.keys().max()) else { return };
-        let span = last.abs_diff(first);
-        if span / 4 > self.integers.len() as u64 + 256 {
+        let integers = || {
+            (0_u32..).zip(&self.entries).filter_map(|(id, entry)| match entry {
+                Entry::Integer(value) => Some((*value, id)),
+                Entry::Text(_) => None,
+            })
+        };
+        let (mut first, mut last, mut count) = (i64::MAX, i64::MIN, 0_u64);
+        for (value, _) in integers() {
+            (first, last, count) = (first.min(value), last.max(value), count + 1);
+        }
+        if count == 0 || last.abs_diff(first) / 4 > count + 256 {
             return;
         }
+        let mut direct = vec![NONE; last.abs_diff(first) as usize + 1];
+        for (value, id) in integers() {
+            direct[value.abs_diff(first) as usize] = id;
+        }
         self.first = first;
-        self.direct = vec![NONE; span as usize + 1];
-        for (&value, &id) in &self.integers {
-            self.direct[value.abs_diff(first) as usize] = id;
-        }
-    }
-
-    fn text_at(&self, id: u32) -> &str {
-        slice(&self.entries, &self.ends, &self.text, id)
+        self.direct = direct;
     }
 }
 
-/// The text of an entry; empty, which no text is, for an integer.
-fn slice<'a>(entries: &[Entry], ends: &[usize], text: &'a str, id: u32) -> &'a str {
-    match entries[id as usize] {
-        Entry::Integer(_) => "",
-        Entry::Text(place) => {
-            let from = if place == 0 { 0 } else { ends[place as usize - 1] };
-            &text[from..ends[place as usize]]
+impl Slots {
+    #[inline]
+    fn find(&self, hash: u64, fits: impl Fn(&Slot) -> bool) -> Option<u32> {
+        let mask = self.slots.len().checked_sub(1)?;
+        let mut place = hash as usize & mask;
+        loop {
+            let slot = &self.slots[place];
+            if slot.id == NONE {
+                return None;
+            }
+            if slot.hash == hash && fits(slot) {
+                return Some(slot.id);
+            }
+            place = (place + 1) & mask;
         }
+    }
+
+    /// Adds a slot that is not there yet; a third of the places stays free.
+    fn insert(&mut self, slot: Slot) {
+        if (self.used + 1) * 3 > self.slots.len() * 2 {
+            let larger = (self.slots.len() * 2).max(8);
+            let old = std::mem::replace(&mut self.slots, vec![Slot { hash: 0, id: NONE, is_text: false }; larger]);
+            old.into_iter().filter(|slot| slot.id != NONE).for_each(|slot| self.place(slot));
+        }
+        self.place(slot);
+        self.used += 1;
+    }
+
+    fn place(&mut self, slot: Slot) {
+        let mask = self.slots.len() - 1;
+        let mut place = slot.hash as usize & mask;
+        while self.slots[place].id != NONE {
+            place = (place + 1) & mask;
+        }
+        self.slots[place] = slot;
     }
 }
 
-fn hash(text: &str) -> u64 {
-    FixedState::default().hash_one(text.as_bytes())
+fn hash(key: Key<'_>) -> u64 {
+    match key {
+        Key::Integer(value) => splitmix64(value as u64),
+        Key::Text(text) => xxh3_64(text.as_bytes()),
+    }
 }
 
 impl std::fmt::Debug for Vocabulary {
