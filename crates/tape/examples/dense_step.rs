@@ -1,6 +1,6 @@
 //! Times one training step of the reference HiNet without embedding tables.
 //!
-//! `cargo run --release -p hinet-tape --example reference_step -- [threads] [rows] [seconds]`
+//! `cargo run --release -p hinet-tape --example dense_step -- [threads] [rows] [seconds]`
 
 #[path = "../benches/reference/mod.rs"]
 mod reference;

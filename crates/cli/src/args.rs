@@ -1,0 +1,254 @@
+//! What can be typed: commands, options, and the text of their help.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use hinet_data::SynthConfig;
+
+/// Ranking in many scenarios for many tasks: from a log file to a trained, evaluated, saved HiNet in one command.
+#[derive(Debug, Parser)]
+#[command(name = "hinet", version, propagate_version = true, max_term_width = 110, after_help = AFTER_HELP)]
+pub(crate) struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+    /// Say nothing on standard error but errors.
+    #[arg(long, short, global = true)]
+    pub(crate) quiet: bool,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Generate data, train HiNet on it and show what it learned, in a few minutes.
+    Demo(DemoArguments),
+    /// Look at a data file and write a commented config to start from.
+    Init(InitArguments),
+    /// Read a config and its data without training, and say what looks wrong and what the model will cost.
+    Check(CheckArguments),
+    /// Train the model of a config and write a run folder.
+    Train(TrainArguments),
+    /// Measure a trained model on any data.
+    Evaluate(EvaluateArguments),
+    /// Score rows with a trained model.
+    Predict(PredictArguments),
+    /// Generate data of which the truth is known.
+    Synth(SynthArguments),
+    /// Print the JSON Schema of the config, for editors.
+    Schema,
+    /// Print the completions of a shell.
+    Completions(CompletionsArguments),
+    /// Print the manual page, or write one page per command.
+    Man(ManArguments),
+}
+
+/// Options of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArguments {
+    /// Folder to write, which must not exist: `data/`, `hinet.toml` and `run/`. [default: runs/demo-<n>]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Training rows to generate; an eighth as many for validation and a quarter as many for test.
+    #[arg(long, value_name = "N", default_value_t = DEMO_ROWS, value_parser = clap::value_parser!(u64).range(1000..))]
+    pub(crate) rows: u64,
+    /// Every random draw comes from this number.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) seed: u64,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
+/// Options of `init`.
+#[derive(Debug, Args)]
+pub(crate) struct InitArguments {
+    /// Data file: .parquet, .csv or .jsonl, the latter two also .gz or .zst.
+    #[arg(value_name = "DATA", required = true)]
+    pub(crate) data: Vec<PathBuf>,
+    /// Config to write; `-` is standard output.
+    #[arg(long, short, value_name = "FILE", default_value = "hinet.toml")]
+    pub(crate) output: PathBuf,
+    /// The scenario column, rather than a guess.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) scenario: Option<String>,
+    /// A column to predict, rather than a guess. Repeatable.
+    #[arg(long = "task", value_name = "COLUMN")]
+    pub(crate) tasks: Vec<String>,
+    /// Replace the config if it exists.
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+/// Options of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
+/// Options of `train`.
+#[derive(Debug, Args)]
+pub(crate) struct TrainArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+    /// Run folder to write. [default: runs/<date>-<config name>-<n>]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// Continue the run of `--out` from its newest checkpoint; start it if there is none.
+    #[arg(long, requires = "out")]
+    pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
+/// Options of `evaluate`.
+#[derive(Debug, Args)]
+pub(crate) struct EvaluateArguments {
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
+/// Options of `predict`.
+#[derive(Debug, Args)]
+pub(crate) struct PredictArguments {
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+    /// File to write: .parquet, .csv or .jsonl.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Columns of the data to write beside the scores. Repeatable, or separated by commas.
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(crate) keep: Vec<String>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// Options of `synth`.
+#[derive(Debug, Args)]
+pub(crate) struct SynthArguments {
+    /// Folder to write, which must not exist: the rows, `hinet.toml` that trains on them, `truth.json`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Settings to start from.
+    #[arg(long, value_parser = SynthConfig::PRESETS, conflicts_with = "config")]
+    pub(crate) preset: Option<String>,
+    /// A file of settings, TOML.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Set a setting, such as `seesaw=0.5` or `scenario_sizes=[4,2,1]`. Repeatable; `truth.json` lists them all.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub(crate) sets: Vec<(String, String)>,
+    /// Training rows; an eighth as many for validation and a quarter as many for test.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(8..))]
+    pub(crate) rows: Option<u64>,
+    /// Every random draw comes from this number.
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
+/// Options of `completions`.
+#[derive(Debug, Args)]
+pub(crate) struct CompletionsArguments {
+    /// The shell.
+    pub(crate) shell: Shell,
+}
+
+/// Options of `man`.
+#[derive(Debug, Args)]
+pub(crate) struct ManArguments {
+    /// Folder for one page per command, in place of standard output.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The config and changes to it.
+#[derive(Debug, Args)]
+pub(crate) struct ConfigArguments {
+    /// The config, TOML. `hinet init` writes one; `hinet schema` prints what may stand in it.
+    #[arg(value_name = "CONFIG")]
+    pub(crate) config: PathBuf,
+    /// Set a key of the config, such as `train.epochs=5` or `data.train=log.csv`. Repeatable.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value)]
+    pub(crate) sets: Vec<(String, String)>,
+}
+
+/// A trained model and data for it.
+#[derive(Debug, Args)]
+pub(crate) struct RunArguments {
+    /// A run folder, as `hinet train` writes it.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Files, folders or globs to read.
+    #[arg(long, value_name = "FILES", required = true, num_args = 1..)]
+    pub(crate) data: Vec<PathBuf>,
+}
+
+/// How many threads compute.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct ThreadArguments {
+    /// Threads that compute. [default: one per processor]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) threads: Option<u16>,
+}
+
+/// How the result is printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct FormatArguments {
+    /// How the result is printed on standard output.
+    #[arg(long, value_enum, default_value_t = Format::Table)]
+    pub(crate) format: Format,
+}
+
+/// A form of printed results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For reading.
+    Table,
+    /// For programs: what `metrics.json` holds.
+    Json,
+    /// For spreadsheets: one line per cell.
+    Csv,
+}
+
+const DEMO_ROWS: u64 = 200_000;
+
+const AFTER_HELP: &str = "Start with `hinet demo`, or with your own data: `hinet init log.csv`, `hinet check hinet.toml`, \
+    `hinet train hinet.toml`.\nExit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted.";
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((key, value)) if !key.trim().is_empty() => Ok((key.trim().to_owned(), value.trim().to_owned())),
+        _ => Err("expected KEY=VALUE, such as train.epochs=5".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_and_options_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_setting_is_cut_at_its_first_equals_sign() {
+        assert_eq!(key_and_value("task.where=a == 1"), Ok(("task.where".into(), "a == 1".into())));
+        assert!(key_and_value("train.epochs").is_err());
+        assert!(key_and_value("=5").is_err());
+    }
+}

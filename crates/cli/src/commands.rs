@@ -1,0 +1,40 @@
+//! One file per command; what several need stands here.
+
+mod check;
+mod demo;
+mod evaluate;
+mod init;
+mod man;
+mod predict;
+mod synth;
+mod train;
+
+use std::process::ExitCode;
+
+use clap::CommandFactory;
+
+use crate::args::{Arguments, Command};
+use crate::output::{Talk, print};
+
+/// Runs a command; the exit code is 0 unless the command has another opinion.
+pub(crate) fn run(command: Command, talk: Talk) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Demo(arguments) => return demo::run(&arguments, talk),
+        Command::Train(arguments) => return train::run(&arguments, talk),
+        Command::Init(arguments) => init::run(&arguments, talk)?,
+        Command::Check(arguments) => check::run(&arguments, talk)?,
+        Command::Evaluate(arguments) => evaluate::run(&arguments, talk)?,
+        Command::Predict(arguments) => predict::run(&arguments, talk)?,
+        Command::Synth(arguments) => synth::run(&arguments, talk)?,
+        Command::Schema => print(&serde_json::to_string_pretty(&hinet_train::json_schema())?)?,
+        Command::Completions(arguments) => print(&completions(arguments.shell))?,
+        Command::Man(arguments) => man::run(&arguments, talk)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn completions(shell: clap_complete::Shell) -> String {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "hinet", &mut script);
+    String::from_utf8_lossy(&script).into_owned()
+}

@@ -1,0 +1,10 @@
+//! The real program, run in folders of its own.
+
+mod broken_input;
+mod commands;
+mod help;
+mod place;
+mod same_bits;
+
+#[path = "../../../../tests/support/skip.rs"]
+mod skip;
