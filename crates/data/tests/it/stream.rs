@@ -63,7 +63,7 @@ fn check_grouped(batches: &[Batch]) {
     let mut rows = 0;
     for batch in batches {
         assert_eq!(batch.first_row, rows);
-        assert_eq!((batch.offsets.len(), batch.offsets[4]), (5, batch.rows));
+        assert!(batch.offsets.len() <= 5 && batch.offsets.last() == Some(&batch.rows));
         assert!(batch.scenario.is_sorted());
         rows += batch.rows as u64;
     }
