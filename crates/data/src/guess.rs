@@ -179,8 +179,8 @@ impl Guess {
     }
 
     fn keep_one(&mut self, wanted: impl Fn(&Role) -> bool, reason: &str) {
-        let mut others = self.columns.iter_mut().filter(|column| wanted(&column.role)).skip(1);
-        others.by_ref().for_each(|column| column.unuse(reason));
+        let others = self.columns.iter_mut().filter(|column| wanted(&column.role)).skip(1);
+        others.for_each(|column| column.unuse(reason));
     }
 }
 

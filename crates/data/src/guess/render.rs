@@ -138,8 +138,7 @@ impl Guess {
     }
 
     fn unused(&self, text: &mut String) {
-        let mut unused = self.with(|role| matches!(role, Role::Unused | Role::Time | Role::Request));
-        unused.retain(|column| !matches!(column.role, Role::Request));
+        let unused = self.with(|role| matches!(role, Role::Unused | Role::Time));
         if unused.is_empty() {
             return;
         }
