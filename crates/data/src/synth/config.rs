@@ -157,9 +157,9 @@ impl SynthConfig {
     /// Names that [`SynthConfig::preset`] knows.
     pub const PRESETS: [&'static str; 3] = ["correlated", "independent", "conflict"];
 
-    /// Settings with a fixed purpose, each with 400,000 training rows, four scenarios sized 8 : 4 : 2 : 1 and two tasks:
+    /// Settings with a fixed purpose, each with 500,000 training rows, four scenarios sized 8 : 4 : 2 : 1 and two tasks:
     ///
-    /// - `correlated`: scenarios (.85) and tasks (.6) have most in common, so a model that shares learns more than one that does not;
+    /// - `correlated`: scenarios (.9) and tasks (.6) have most in common, so a model that shares learns more than one that does not;
     /// - `independent`: nothing in common, so sharing cannot help;
     /// - `conflict`: a seesaw of .5 makes neighbouring cells want opposite things, so that careless sharing harms.
     ///
@@ -167,11 +167,12 @@ impl SynthConfig {
     /// A name that is none of these.
     pub fn preset(name: &str) -> Result<SynthConfig, DataError> {
         let base = SynthConfig {
-            train_rows: 400_000,
+            train_rows: 500_000,
             valid_rows: 50_000,
             test_rows: 100_000,
             scenario_sizes: vec![8.0, 4.0, 2.0, 1.0],
-            scenario_correlation: 0.85,
+            scenario_correlation: 0.9,
+            signal: 1.6,
             ..SynthConfig::default()
         };
         match name {

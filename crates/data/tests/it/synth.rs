@@ -136,7 +136,7 @@ fn the_presets_lie_where_a_model_has_something_to_learn() {
         let tasks = 2;
         let between_scenarios = truth.logit_correlation[0][tasks];
         let asked = match name {
-            "correlated" => 0.85,
+            "correlated" => 0.9,
             "independent" => 0.0,
             _ => 0.5 * 0.6 - 0.5,
         };
