@@ -198,7 +198,7 @@ impl Column {
 }
 
 /// The means in words, with what each covers.
-fn means(metrics: &SplitMetrics) -> String {
+pub(crate) fn means(metrics: &SplitMetrics) -> String {
     let tasks = metrics.overall.len();
     let mut text = format!(
         "mean AUC over tasks {} ({} of {tasks}), over cells {} ({} of {} with at least {} rows of either class)",

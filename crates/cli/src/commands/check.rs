@@ -27,14 +27,17 @@ pub(crate) fn run(arguments: &CheckArguments, talk: Talk) -> anyhow::Result<()> 
 
 fn text(report: &CheckReport) -> String {
     let tables: String = report.parts.iter().map(|part| part_table(part) + "\n").collect();
-    tables + &report.to_string()
+    // What the report says first of each part, its table says better.
+    let rest = report.to_string().lines().skip(report.parts.len()).map(|line| format!("{line}\n")).collect::<String>();
+    tables + &rest
 }
 
 /// Rows and share of positives per scenario and task.
 fn part_table(part: &PartReport) -> String {
     let tasks: Vec<&str> = tasks(part);
     let name = part.cells.iter().map(|cell| cell.scenario.chars().count()).max().unwrap_or_default().max(8);
-    let mut text = format!("{}, {} rows\n{:name$}", part.part, grouped(part.rows), "scenario");
+    let mut text =
+        format!("{}, {} rows, share of positive labels\n{:name$}", part.part, grouped(part.rows), "scenario");
     let widths: Vec<usize> = tasks.iter().map(|task| task.chars().count().max(20)).collect();
     for (task, width) in tasks.iter().zip(&widths) {
         let _ = write!(text, "  {task:>width$}");

@@ -67,16 +67,19 @@ pub(super) fn shown(metrics: &Metrics, format: Format, bayes: Option<Bayes<'_>>)
     match format {
         Format::Json => metrics.to_json(),
         Format::Csv => metrics.to_csv(),
-        Format::Table => {
-            // Test stands last: that is where one looks.
-            let (test, others): (Vec<_>, Vec<_>) = metrics.splits.iter().partition(|(name, _)| *name == TEST);
-            let tables = others.into_iter().chain(test).map(|(name, split)| {
-                let bayes = bayes.filter(|_| name == TEST);
-                table::split(name, split, bayes)
-            });
-            tables.collect::<Vec<_>>().join("\n")
-        }
+        Format::Table => tables(metrics, bayes),
     }
+}
+
+/// The table of test, and a line for every other split; without test all tables.
+fn tables(metrics: &Metrics, bayes: Option<Bayes<'_>>) -> String {
+    let Some(test) = metrics.splits.get(TEST) else {
+        let tables = metrics.splits.iter().map(|(name, split)| table::split(name, split, None));
+        return tables.collect::<Vec<_>>().join("\n");
+    };
+    let others = metrics.splits.iter().filter(|(name, _)| *name != TEST);
+    let lines: String = others.map(|(name, split)| format!("{name}: {}", table::means(split))).collect();
+    table::split(TEST, test, bayes) + "\n" + &lines
 }
 
 /// Where the run lies, and what to do with it.

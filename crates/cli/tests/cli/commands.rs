@@ -116,7 +116,7 @@ fn settings_change_the_config_and_their_paths_are_relative_to_the_working_folder
     let place = Place::with_data();
     fs_err::create_dir(place.path("configs")).expect("a writable folder");
     place.write("configs/other.toml", CONFIG);
-    place.refuses(1, "train configs/other.toml --out run", &["train.csv"]);
+    place.refuses(2, "train configs/other.toml --out run", &["configs/train.csv"]);
     place.succeeds(
         "train configs/other.toml --out run --quiet --set data.train=train.csv --set data.valid=valid.csv \
          --set data.test=test.csv --set name=mine --set train.epochs=1",
@@ -147,7 +147,7 @@ fn checking_says_what_is_wrong_with_data_and_trains_nothing() {
         ),
     );
     let told = place.succeeds("check leaking.toml");
-    assert!(told.contains("dwell") && told.contains("alone"), "the leak is not named:\n{told}");
+    assert!(told.contains("dwell") && told.contains("by itself"), "the leak is not named:\n{told}");
     let json: serde_json::Value =
         serde_json::from_str(&place.succeeds("check hinet.toml --format json")).expect("JSON");
     assert!(json.is_object());
