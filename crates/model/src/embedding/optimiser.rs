@@ -12,6 +12,10 @@ use crate::ModelError;
 
 /// Touched rows that one task moves.
 const RUN: usize = 256;
+/// Rows whose memory is asked for at once.
+const AHEAD: usize = 32;
+/// Numbers in a cache line.
+const LINE: usize = 16;
 
 /// Sums the gradients of each table row that a batch touched and moves it; leaves all other rows alone.
 ///
@@ -200,8 +204,7 @@ fn move_table(
 ) {
     touched.find(table, slots, batch, gradient);
     let dim = table.spec.dim;
-    let runs = (touched.starts.len() - 1).div_ceil(RUN);
-    scratch.resize(runs * dim, 0.0);
+    scratch.resize(touched.most.div_ceil(RUN) * dim, 0.0);
     let [first, second] = &mut state.parts;
     let rows = Rows { base: 0, count: table.spec.rows, values: &mut table.values, first, second };
     Pass { rule, touched, gradient, dim }.move_rows(&touched.starts, rows, scratch);
@@ -230,11 +233,29 @@ impl Pass<'_> {
             );
             return;
         }
-        for range in starts.windows(2) {
-            let entries = &self.touched.entries[range[0] as usize..range[1] as usize];
-            let row = entries[0].id as usize - rows.base;
-            self.rule.apply(row, self.dim, &mut rows, self.sum(entries, scratch));
+        for from in (0..count).step_by(AHEAD) {
+            let to = count.min(from + AHEAD);
+            self.fetch(&starts[from..to], &rows);
+            for range in starts[from..=to].windows(2) {
+                let entries = &self.touched.entries[range[0] as usize..range[1] as usize];
+                let row = entries[0].id as usize - rows.base;
+                self.rule.apply(row, self.dim, &mut rows, self.sum(entries, scratch));
+            }
         }
+    }
+
+    /// Reads a number of each cache line of some rows and their states, so that the waits for memory overlap; the rows'
+    /// arithmetic in between would leave room for a few at a time.
+    fn fetch(&self, starts: &[u32], rows: &Rows<'_>) {
+        let mut sum = 0.0;
+        let parts = [&*rows.values, &*rows.first, &*rows.second].map(|part| (part, part.len() / rows.count));
+        for &start in starts {
+            let row = self.touched.entries[start as usize].id as usize - rows.base;
+            for (part, width) in parts {
+                sum += part[row * width..(row + 1) * width].iter().step_by(LINE).sum::<f32>();
+            }
+        }
+        std::hint::black_box(sum);
     }
 
     /// The gradient of one row: that of each of its entries, in the order of the batch.

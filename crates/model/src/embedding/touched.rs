@@ -31,6 +31,8 @@ pub(super) struct Touched {
     pub(super) starts: Vec<u32>,
     /// Gradients that max pooling gave to one winner each, `dim` numbers per winner.
     pub(super) extra: Vec<f32>,
+    /// Entries there can be, whatever wins in max pooling.
+    pub(super) most: usize,
     spare: Vec<Entry>,
     winners: Vec<u32>,
 }
@@ -38,8 +40,7 @@ pub(super) struct Touched {
 impl Touched {
     /// Finds the rows that a batch touched. `gradient` is `[rows, width]`.
     pub(super) fn find(&mut self, table: &Table, slots: &[Placed], batch: &Batch, gradient: &[f32]) {
-        self.entries.clear();
-        self.extra.clear();
+        self.make_room(table, slots, batch);
         let width = gradient.len().checked_div(batch.rows).unwrap_or(0);
         for &reader in &table.readers {
             let Placed { slot, start, .. } = &slots[reader];
@@ -61,7 +62,6 @@ impl Touched {
             }
         }
         self.sort(table.spec.rows);
-        self.starts.clear();
         let mut before = None;
         for (place, entry) in (0_u32..).zip(&self.entries) {
             if before != Some(entry.id) {
@@ -70,6 +70,33 @@ impl Touched {
             }
         }
         self.starts.push(self.entries.len() as u32);
+    }
+
+    /// Empties the buffers and asks for the most that the batch can need. How many ids win in max pooling changes as the
+    /// table moves; so the same batch would else ask for more later.
+    fn make_room(&mut self, table: &Table, slots: &[Placed], batch: &Batch) {
+        self.entries.clear();
+        self.starts.clear();
+        self.extra.clear();
+        self.spare.clear();
+        let (mut most, mut most_winners) = (0, 0);
+        for &reader in &table.readers {
+            match &batch.features[reader] {
+                Column::Ids(ids) => most += ids.len(),
+                Column::Bag { ids, .. } => {
+                    most += ids.len();
+                    if matches!(slots[reader].slot, Slot::Bag { pooling: Pooling::Max, .. }) {
+                        most_winners += ids.len();
+                    }
+                }
+                Column::Dense(_) => {}
+            }
+        }
+        self.entries.reserve(most);
+        self.spare.reserve(most);
+        self.starts.reserve(most + 1);
+        self.extra.reserve(most_winners * table.spec.dim);
+        self.most = most;
     }
 
     fn add_bag(&mut self, table: &Table, pooling: Pooling, bag: &Bag<'_>, (gradient, at): (&[f32], usize)) {
