@@ -100,7 +100,11 @@ impl Place {
     /// The program with these words behind it, cut at spaces.
     pub(crate) fn command(&self, words: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_hinet"));
-        command.args(words.split_whitespace()).current_dir(self.folder.path()).env("NO_COLOR", "1").env_remove("COLUMNS");
+        command
+            .args(words.split_whitespace())
+            .current_dir(self.folder.path())
+            .env("NO_COLOR", "1")
+            .env_remove("COLUMNS");
         command
     }
 
