@@ -85,6 +85,12 @@ impl Encoder {
         text_columns(&self.fitted.features, &self.fitted.scenario.column, &[&self.fitted.user, &self.fitted.request])
     }
 
+    /// Columns that should be read as numbers with a fraction where the format leaves the choice, so that a column of whole first rows may
+    /// have others later; for [`Source::with_number_columns`], before the texts.
+    pub fn number_columns(&self) -> Vec<String> {
+        number_columns(&self.features)
+    }
+
     /// Encodes rows, in their order (not grouped; [`Batch::grouped`] does that). What train had not is counted in `counts`.
     ///
     /// # Errors
@@ -142,4 +148,8 @@ fn text_columns(features: &[Feature], scenario: &str, groups: &[&Option<String>]
     columns.sort_unstable();
     columns.dedup();
     columns
+}
+
+fn number_columns(features: &[Feature]) -> Vec<String> {
+    features.iter().filter(|feature| !feature.wants_text()).flat_map(Feature::columns).map(str::to_owned).collect()
 }

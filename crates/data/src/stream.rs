@@ -47,7 +47,7 @@ pub struct TrainStream {
 impl TrainStream {
     /// A stream of the rows of `source`. Reads nothing yet.
     pub fn new(source: &Source, encoder: Arc<Encoder>, config: StreamConfig) -> TrainStream {
-        let source = source.with_text_columns(&encoder.text_columns());
+        let source = source.with_number_columns(&encoder.number_columns()).with_text_columns(&encoder.text_columns());
         TrainStream { source, encoder, config, cache: Arc::new(Mutex::new(Cache::new(config.cache_mb))) }
     }
 
@@ -93,7 +93,7 @@ struct ChunkOrder {
 /// All rows in the order of the files, `rows_per_batch` at a time, grouped by scenario: row r of a batch was row `first_row + position[r]` of
 /// the source.
 pub fn in_order(source: &Source, encoder: Arc<Encoder>, need: Need, rows_per_batch: usize) -> Batches {
-    let source = source.with_text_columns(&encoder.text_columns());
+    let source = source.with_number_columns(&encoder.number_columns()).with_text_columns(&encoder.text_columns());
     ahead::spawn(move |out, counts| {
         let rows = EncodedRows::in_file(&source, &encoder, need)?;
         let blocks = Blocks {

@@ -13,12 +13,13 @@ use super::refusal::Refusal;
 use super::sketch::Sketch;
 use super::task::Task;
 use super::vocabulary::Vocabulary;
-use super::{Encoder, text_columns};
+use super::{Encoder, number_columns, text_columns};
 use crate::{DataError, Missing, Order, Rows, SchemaConfig, Source, UnknownConfig, UnknownScenario};
 
 pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, DataError> {
     let (draft, tasks) = draft(config)?;
     let groups = [&config.data.user, &config.data.request];
+    let train = train.with_number_columns(&number_columns(&draft.features));
     let train = train.with_text_columns(&text_columns(&draft.features, &config.scenario.column, &groups));
     check_columns(config, &draft.features, &tasks, &train)?;
     let mut learners = learners(&draft);

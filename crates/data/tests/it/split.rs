@@ -172,6 +172,18 @@ fn a_split_by_text_and_number_agree_where_a_column_is_forced_to_text() {
 }
 
 #[test]
+fn a_split_by_time_stays_where_its_column_is_forced_to_text_or_number() {
+    let folder = Folder::new();
+    let text = "n,key\n".to_owned() + &(0..500).map(|row| format!("{row},{}\n", row * 37 % 500)).collect::<String>();
+    let source = Source::open(&[folder.write("a.csv", text)]).unwrap();
+    let split = Split::resolve(&config(SplitBy::Time, Some("key")), &source).unwrap();
+    for forced in [source.with_text_columns(&names(&["key"])), source.with_number_columns(&names(&["key"]))] {
+        assert_ne!(source.schema(), forced.schema());
+        assert_eq!(parts(&source, &split), parts(&forced, &split));
+    }
+}
+
+#[test]
 fn random_rows_do_not_depend_on_how_they_lie_in_files() {
     let folder = Folder::new();
     let column =
