@@ -22,8 +22,11 @@ const HEADER_LINES: usize = 2;
 
 /// Scenarios, then all rows, then means; as many tasks side by side as fit into the terminal.
 pub(crate) fn split(name: &str, metrics: &SplitMetrics, bayes: Option<Bayes<'_>>) -> String {
+    split_within(Table::new().width().map_or(USUAL_WIDTH, usize::from), name, metrics, bayes)
+}
+
+fn split_within(width: usize, name: &str, metrics: &SplitMetrics, bayes: Option<Bayes<'_>>) -> String {
     let columns = Columns::of(metrics, bayes);
-    let width = Table::new().width().map_or(USUAL_WIDTH, usize::from);
     let mut text = format!("{name}, {} rows\n", grouped(metrics.rows));
     for tasks in columns.in_pages(width) {
         text.push('\n');
@@ -255,12 +258,17 @@ mod tests {
 
     #[test]
     fn tasks_seen_on_the_same_rows_share_one_count_and_undefined_is_a_dash() {
-        insta::assert_snapshot!(split("test", &metrics(&["click", "order"], 12_000), None));
+        insta::assert_snapshot!(split_within(USUAL_WIDTH, "test", &metrics(&["click", "order"], 12_000), None));
     }
 
     #[test]
     fn tasks_seen_on_other_rows_have_their_own_count() {
-        insta::assert_snapshot!(split("test", &metrics(&["click", "order"], 1_200), Some(&|_, _| Some(0.75))));
+        insta::assert_snapshot!(split_within(
+            USUAL_WIDTH,
+            "test",
+            &metrics(&["click", "order"], 1_200),
+            Some(&|_, _| Some(0.75))
+        ));
     }
 
     #[test]

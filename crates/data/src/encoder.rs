@@ -88,7 +88,7 @@ impl Encoder {
     /// Columns that should be read as numbers with a fraction where the format leaves the choice, so that a column of whole first rows may
     /// have others later; for [`Source::with_number_columns`], before the texts.
     pub fn number_columns(&self) -> Vec<String> {
-        number_columns(&self.features)
+        number_columns(&self.fitted.features)
     }
 
     /// Encodes rows, in their order (not grouped; [`Batch::grouped`] does that). What train had not is counted in `counts`.
