@@ -1,6 +1,8 @@
 //! Runs a graph for inference: what the batch cannot change is computed once, weights are packed once, and only what
 //! the outputs need is run.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "operators without packed weights all run the same way")]
+
 use crate::buffer::Buffer;
 use crate::graph::{Graph, Op};
 use crate::op::{self, Context, Scratch};

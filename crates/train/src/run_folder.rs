@@ -99,9 +99,13 @@ impl RunFolder {
         if let Some(parent) = self.path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
             fs::create_dir_all(parent).map_err(TrainError::io(parent))?;
         }
-        fs::create_dir(&self.path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::AlreadyExists => TrainError::RunExists { path: self.path.clone() },
-            _ => TrainError::Io { path: self.path.clone(), source },
+        fs::create_dir(&self.path).map_err(|source| {
+            let path = self.path.clone();
+            if source.kind() == std::io::ErrorKind::AlreadyExists {
+                TrainError::RunExists { path }
+            } else {
+                TrainError::Io { path, source }
+            }
         })
     }
 }

@@ -215,6 +215,9 @@ impl Step {
     }
 }
 
+/// Fills in the array of a name.
+pub(crate) type ReadInto<'a> = dyn FnMut(&str, &mut [f32]) -> Result<(), TrainError> + 'a;
+
 /// What a checkpoint keeps.
 impl Step {
     /// All weights by name.
@@ -226,10 +229,7 @@ impl Step {
     }
 
     /// Takes up all weights; `read` fills in the array of a name.
-    pub(crate) fn load_weights(
-        &mut self,
-        read: &mut dyn FnMut(&str, &mut [f32]) -> Result<(), TrainError>,
-    ) -> Result<(), TrainError> {
+    pub(crate) fn load_weights(&mut self, read: &mut ReadInto<'_>) -> Result<(), TrainError> {
         read("dense", self.model.params.values_mut())?;
         let embeddings = &mut self.model.embeddings;
         let names: Vec<String> = embeddings.specs().map(|spec| table_name(&spec.name)).collect();

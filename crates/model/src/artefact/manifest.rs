@@ -131,11 +131,12 @@ impl FileRecord {
 
 /// Opens a file that the manifest lists.
 pub(super) fn open(path: &Path) -> Result<fs::File, ModelError> {
-    fs::File::open(path).map_err(|error| match error.kind() {
-        std::io::ErrorKind::NotFound => {
+    fs::File::open(path).map_err(|error| {
+        if error.kind() == std::io::ErrorKind::NotFound {
             ModelError::MissingFile { file: path.to_owned(), expected: "a file of the saved model" }
+        } else {
+            error.into()
         }
-        _ => error.into(),
     })
 }
 

@@ -13,6 +13,7 @@ const INPUTS: usize = 320;
 const SHARES: [f64; SCENARIOS] = [0.4, 0.25, 0.15, 0.1, 0.06, 0.04];
 
 /// Multiply-adds of one row, forward and backward, times two.
+#[allow(dead_code, reason = "the example counts it, the bench does not")]
 pub(crate) const FLOP_PER_ROW: f64 = 9.24e6;
 
 fn parameter(g: &mut Graph, name: &str, dims: &[usize]) -> Value {

@@ -49,7 +49,7 @@ impl Graph {
     /// every row, or `groups * size` where the row's own group chooses. A run with nothing kept is all zeros.
     pub fn softmax(&mut self, x: Value, size: usize, mask: Option<Vec<bool>>) -> Value {
         let shape = self.shape(x);
-        assert!(size > 0 && shape.width % size == 0, "softmax: {shape} is not made of runs of {size}");
+        assert!(size > 0 && shape.width.is_multiple_of(size), "softmax: {shape} is not made of runs of {size}");
         if let Some(mask) = &mask {
             let grouped = mask.len() == self.groups * size && self.has_groups(shape.rows);
             assert!(
@@ -88,7 +88,7 @@ impl Graph {
     /// the gain and adds the bias: one per column of x or one per column of a run; `Fixed(1)` or one row per group.
     pub fn layer_norm(&mut self, x: Value, gain: Option<Value>, bias: Option<Value>, size: usize) -> Value {
         let shape = self.shape(x);
-        assert!(size > 0 && shape.width % size == 0, "layer_norm: {shape} is not made of runs of {size}");
+        assert!(size > 0 && shape.width.is_multiple_of(size), "layer_norm: {shape} is not made of runs of {size}");
         for value in [gain, bias].into_iter().flatten() {
             let other = self.shape(value);
             assert!(

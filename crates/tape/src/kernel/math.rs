@@ -25,7 +25,7 @@ pub(crate) fn exp(x: f32) -> f32 {
     p = p * r + 8.333_452e-3;
     p = p * r + 4.166_579_6e-2;
     p = p * r + 1.666_666_5e-1;
-    p = p * r + 5.000_000_1e-1;
+    p = p * r + 0.5;
     let mantissa = p * r * r + r + 1.0;
     // The power can be 128, one more than an exponent holds: scale in two halves.
     let bits = rounded.to_bits().wrapping_sub(ROUND.to_bits()).cast_signed();

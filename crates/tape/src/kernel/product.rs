@@ -4,6 +4,12 @@
 //! element) and streams a packed panel of the right side. Everything goes through `pulp`, so it is safe code and
 //! picks AVX-512, AVX2 and FMA, NEON or plain scalars at run time.
 
+#![expect(
+    clippy::needless_range_loop,
+    clippy::manual_memcpy,
+    reason = "a tile's loops have constant bounds and unroll; iterators over arrays of vectors did not"
+)]
+
 use pulp::{Arch, Simd, WithSimd};
 
 /// Columns of a full panel.

@@ -192,7 +192,8 @@ vectorised! {
         let width = partial.len() / 2;
         let (mean, inverse) = (&saved[..width], &saved[width..2 * width]);
         let (total, along) = partial.split_at_mut(width);
-        (total.fill(0.0), along.fill(0.0));
+        total.fill(0.0);
+        along.fill(0.0);
         let rows = x.len() / width;
         if saved[3 * width] != 0.0 {
             for (x, g) in x.chunks_exact(width).zip(gradient.chunks_exact(width)) {

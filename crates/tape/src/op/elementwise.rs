@@ -1,5 +1,7 @@
 //! Elementwise functions, arithmetic with broadcasting, dropout.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "activations without a copy of the loop of their own share one")]
+
 use super::{Context, Output, RowMap, Sink};
 use crate::graph::{Activation, Binary, Node};
 use crate::kernel::math::{apply, slope};

@@ -3,6 +3,8 @@
 //! Forward: `y = activation(x * W + b)` per block. Backward, with `dz = dy * activation'(y)`:
 //! `dx = dz * W^T`, `dW = x^T * dz`, `db = sum of the rows of dz`.
 
+#![expect(clippy::wildcard_enum_match_arm, reason = "activations without a copy of the loop of their own share one")]
+
 use std::ops::Range;
 
 use super::{Context, Output, Scratch, Sink};
@@ -383,6 +385,7 @@ impl Weights<'_> {
         }
     }
 
+    #[expect(clippy::too_many_arguments, reason = "two runs, of rows and of columns, and where they go")]
     fn pack_gradient<'p>(
         &self,
         first: usize,

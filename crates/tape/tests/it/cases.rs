@@ -1,5 +1,7 @@
 //! One small graph per operator and way of using it.
 
+#![expect(clippy::wildcard_enum_match_arm, clippy::too_many_lines, reason = "a list of cases, one after the other")]
+
 use hinet_tape::{
     Activation, BatchNormOp, Block, Graph, Init, LinearOp, ParamSpec, Routing, Scope, Source, Statistics, Value,
 };

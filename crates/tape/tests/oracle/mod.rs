@@ -64,6 +64,7 @@ pub(crate) fn beside(inputs: &Inputs<'_>, value: Value, rows: Rows, row: usize) 
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one arm per operator")]
 fn compute(inputs: &Inputs<'_>, index: usize, node: &Node, values: &Values) -> Vec<f64> {
     let graph = inputs.graph;
     let (rows, width) = size(inputs, node);

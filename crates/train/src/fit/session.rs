@@ -127,10 +127,9 @@ impl<'a, 'o> Session<'a, 'o> {
     }
 
     fn end_epoch(&mut self) -> Result<(), TrainError> {
-        if self.state.epoch == 0 {
-            if let Some((task, found, rows)) = self.state.classes.one_class() {
-                return Err(TrainError::OneClass { task: self.size.tasks[task].clone(), found, rows });
-            }
+        let first = self.state.epoch == 0;
+        if let Some((task, found, rows)) = first.then(|| self.state.classes.one_class()).flatten() {
+            return Err(TrainError::OneClass { task: self.size.tasks[task].clone(), found, rows });
         }
         self.state.epoch += 1;
         self.state.batch = 0;

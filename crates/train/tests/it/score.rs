@@ -1,6 +1,6 @@
 //! Evaluations and predictions of a finished run.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 
 use hinet_data::Source;
@@ -21,7 +21,7 @@ fn predicted(
     run: &Run,
     source: &Source,
     keep: &[&str],
-    output: &PathBuf,
+    output: &Path,
     threads: usize,
 ) -> Result<Predicted, TrainError> {
     let keep: Vec<String> = keep.iter().map(|column| (*column).to_owned()).collect();
