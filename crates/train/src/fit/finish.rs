@@ -69,6 +69,7 @@ fn about(session: &Session<'_, '_>) -> BTreeMap<String, Value> {
     let (experiment, state, model) = (session.experiment, &session.state, session.step.model());
     let best = state.best.step.unwrap_or(state.step);
     let model = json!({
+        "preset": experiment.preset,
         "scenario_layer": model.config.scenario.kind(),
         "task_layer": model.config.task.kind(),
         "dense_parameters": model.dense_parameters(),
