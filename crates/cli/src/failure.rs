@@ -36,8 +36,20 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if is_broken_pipe(error) {
         return ExitCode::SUCCESS;
     }
-    Talk::new(false).say(format_args!("error: {error:#}"));
+    Talk::new(false).say(format_args!("error: {}", message(error)));
     ExitCode::from(if is_usage(error) { 2 } else { 1 })
+}
+
+/// What went wrong and why; a cause whose words were said is not said again.
+fn message(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for said in error.chain().map(ToString::to_string).filter(|said| !said.is_empty()) {
+        if !text.contains(&said) {
+            text.push_str(if text.is_empty() { "" } else { ": " });
+            text.push_str(&said);
+        }
+    }
+    text
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
@@ -55,4 +67,17 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref::<ModelError>().is_some_and(ModelError::is_usage)
             || cause.downcast_ref::<TrainError>().is_some_and(TrainError::is_usage)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_is_said_once() {
+        let cause = io::Error::other("disk full");
+        let error = anyhow::Error::new(cause).context("out.csv: disk full").context("writing scores");
+        assert_eq!(message(&error), "writing scores: out.csv: disk full");
+        assert!(!is_usage(&error) && is_usage(&usage("no such option")));
+    }
 }
