@@ -43,7 +43,7 @@ for format in csv parquet; do
     fresh "big-$format"
     if [ "$format" = csv ]; then rows=40000000; else rows=120000000; fi
     "$program" synth --out "$work/big-$format" --quiet --set "format=$format" --set "train_rows=$rows" \
-        --set valid_rows=0 --set test_rows=10000 --set zipf=0 --set users=1000000 --set items=1000000 > /dev/null
+        --set valid_rows=10000 --set test_rows=10000 --set zipf=0 --set users=1000000 --set items=1000000 > /dev/null
     du -sh "$work/big-$format"/train.*
     fresh "big-$format-run"
     "$program" train "$work/big-$format/hinet.toml" --out "$work/big-$format-run" --quiet --set train.max_steps=200

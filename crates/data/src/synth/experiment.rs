@@ -14,6 +14,9 @@ pub fn synth_experiment(config: &SynthConfig) -> String {
     task_sections(config, &mut text);
     feature_sections(config, &mut text);
     text.push_str(MODEL_AND_TRAIN);
+    if config.valid_rows > 0 {
+        text.push_str("monitor = \"mean_auc\"\npatience = 2\n");
+    }
     text
 }
 
@@ -25,8 +28,6 @@ preset = "hinet"
 epochs = 4
 batch_size = 1024
 seed = 7
-monitor = "mean_auc"
-patience = 2
 dense = { optimiser = "adam", learning_rate = 1e-3 }
 sparse = { optimiser = "adagrad", learning_rate = 5e-2 }
 "#;
@@ -93,6 +94,10 @@ mod tests {
         let config = SynthConfig { funnel: true, id_share: 0.2, valid_rows: 0, ..SynthConfig::default() };
         let text = synth_experiment(&config);
         assert!(text.contains("label = \"is_click * is_like\"\n"), "{text}");
-        assert!(text.contains("\"user_id\", \"item_id\"") && !text.contains("valid ="), "{text}");
+        assert!(
+            text.contains("\"user_id\", \"item_id\"") && !text.contains("valid =") && !text.contains("monitor"),
+            "{text}"
+        );
+        assert!(plain.contains("monitor = \"mean_auc\"\n"), "{plain}");
     }
 }
