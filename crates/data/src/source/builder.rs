@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{
     ArrayRef, BooleanBuilder, Float64Builder, Int64Builder, ListArray, NullBufferBuilder, OffsetBufferBuilder,
-    StringBuilder,
+    RecordBatch, RecordBatchOptions, StringBuilder,
 };
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, SchemaRef};
 
 use super::kind::{parse_flag, parse_integer, parse_number};
 
@@ -51,6 +51,17 @@ const SINGLE: &str = "a single value, as the first rows are";
 
 /// Floats hold whole numbers exactly below this.
 const EXACT: f64 = 9_007_199_254_740_992.0;
+
+/// The rows that builders hold, one builder per column of the schema; nothing where there are none.
+pub(super) fn finish_batch(columns: &SchemaRef, builders: &mut [ColumnBuilder], rows: usize) -> Option<RecordBatch> {
+    if rows == 0 {
+        return None;
+    }
+    let arrays: Vec<ArrayRef> = builders.iter_mut().map(ColumnBuilder::finish).collect();
+    let options = RecordBatchOptions::new().with_row_count(Some(rows));
+    let batch = RecordBatch::try_new_with_options(Arc::clone(columns), arrays, &options);
+    Some(batch.expect("builders make the schema's types, one cell per row"))
+}
 
 impl ColumnBuilder {
     /// A builder for one of the types that text formats have.

@@ -4,10 +4,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 
-use super::builder::ColumnBuilder;
+use super::builder::{ColumnBuilder, finish_batch};
 use super::kind::{Kind, Single, of_text};
 use super::paths::DataFile;
 use super::text::Window;
@@ -70,13 +70,7 @@ impl CsvReader {
             self.rows.advance()?;
             (count, bytes) = (count + 1, bytes + length);
         }
-        if count == 0 {
-            return Ok(None);
-        }
-        let arrays: Vec<ArrayRef> = self.builders.iter_mut().map(ColumnBuilder::finish).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.columns), arrays, &options);
-        Ok(Some(batch.expect("builders make the schema's types, one cell per row")))
+        Ok(finish_batch(&self.columns, &mut self.builders, count))
     }
 
     fn push_row(&mut self) -> Result<(), DataError> {

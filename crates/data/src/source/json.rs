@@ -4,12 +4,12 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
+use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
 
-use super::builder::{Cell, ColumnBuilder};
+use super::builder::{Cell, ColumnBuilder, finish_batch};
 use super::kind::{Kind, Single};
 use super::paths::DataFile;
 use super::text::Window;
@@ -89,13 +89,7 @@ impl JsonReader {
             self.lines.advance()?;
             count += 1;
         }
-        if count == 0 {
-            return Ok(None);
-        }
-        let arrays: Vec<ArrayRef> = self.builders.iter_mut().map(ColumnBuilder::finish).collect();
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.columns), arrays, &options);
-        Ok(Some(batch.expect("builders make the schema's types, one cell per row")))
+        Ok(finish_batch(&self.columns, &mut self.builders, count))
     }
 
     fn push_row(&mut self) -> Result<(), DataError> {
