@@ -2,6 +2,7 @@
 
 mod check;
 mod checkpoint;
+mod compare;
 mod error;
 mod evaluate;
 mod experiment;
@@ -15,6 +16,10 @@ mod step;
 mod tensorboard;
 
 pub use check::{CellCount, CheckReport, FeatureCount, Finding, ModelReport, PartReport, Severity, check};
+pub use compare::{
+    CellSpread, Comparison, Contrast, Difference, Interval, ModelResult, PairedT, Resampling, RunResult, Seesaw,
+    SeesawRow, Spread, Verdict,
+};
 pub use error::TrainError;
 pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
