@@ -12,12 +12,28 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-/// Columns of a full panel.
-pub(crate) const PANEL: usize = 64;
+/// Columns of a full panel on a processor with AVX-512.
+const WIDE_PANEL: usize = 64;
 /// Depth that one pass over the tiles takes: a full panel of that depth is 32 KB.
 const DEPTH: usize = 128;
+/// Depths of a row that are read at a time.
+const RUN: usize = 8;
 /// Panels of the last columns are padded to a multiple of this.
 pub(crate) const PAD: usize = 16;
+
+/// Columns of a full panel: those of one tile. A tile that took a part of a wider panel would skip between lines of
+/// the cache, and find its panel in a few sets of it only.
+pub(crate) fn panel() -> usize {
+    struct Panel;
+    impl WithSimd for Panel {
+        type Output = usize;
+
+        fn with_simd<S: Simd>(self, _: S) -> usize {
+            if S::F32_LANES == 16 { WIDE_PANEL } else { PAD }
+        }
+    }
+    Arch::new().dispatch(Panel)
+}
 
 /// The left operand: element (row i, depth k) is `data[i * row + k * depth]`.
 #[derive(Clone, Copy)]
@@ -29,7 +45,7 @@ pub(crate) struct Left<'a> {
     pub(crate) depth: usize,
 }
 
-/// The right operand, `[depth, width]`, in panels of [`PANEL`] columns (the last one narrower), each `[depth][columns]`.
+/// The right operand, `[depth, width]`, in panels of [`panel`] columns (the last one narrower), each `[depth][columns]`.
 #[derive(Clone, Copy)]
 pub(crate) struct Packed<'a> {
     pub(crate) data: &'a [f32],
@@ -82,13 +98,14 @@ pub(crate) fn packed_len(depth: usize, width: usize) -> usize {
 
 /// Packs a right side: `row(k, first, into)` copies columns `first..first + into.len()` of row `k`.
 pub(crate) fn pack(to: &mut [f32], depth: usize, width: usize, row: impl Fn(usize, usize, &mut [f32])) {
+    let panel = panel();
     let mut rest = to;
     let mut first = 0;
     while first < width {
-        let real = (width - first).min(PANEL);
+        let real = (width - first).min(panel);
         let padded = real.next_multiple_of(PAD);
-        let (panel, after) = rest.split_at_mut(depth * padded);
-        for (k, columns) in panel.chunks_exact_mut(padded).enumerate() {
+        let (to, after) = rest.split_at_mut(depth * padded);
+        for (k, columns) in to.chunks_exact_mut(padded).enumerate() {
             row(k, first, &mut columns[..real]);
             columns[real..].fill(0.0);
         }
@@ -145,7 +162,7 @@ impl WithSimd for Multiply<'_, '_> {
             let finish = Finish { start, relu: self.finish.relu && last };
             let mut column = 0;
             while column < width {
-                let real = (width - column).min(PANEL);
+                let real = (width - column).min(if S::F32_LANES == 16 { WIDE_PANEL } else { PAD });
                 let padded = real.next_multiple_of(PAD);
                 let panel = &data[packed * column + (skip + first) * padded..][..taken * padded];
                 let step = Step { panel, padded, offset: 0, column, width: real, first, depth: taken, finish };
@@ -210,13 +227,27 @@ fn tile<S: Simd, const R: usize, const V: usize>(
     // Plain loops, no closures: a closure that is not inlined would lose the vector instructions.
     let mut scalars = [0.0; R];
     if left.depth == 1 {
-        let mut rows: [&[f32]; R] = [&[]; R];
+        // Some depths at a time: one check of bounds per row for all of them.
+        let mut runs: [(&[[f32; RUN]], &[f32]); R] = [(&[], &[]); R];
         for i in 0..R {
-            rows[i] = &left.data[(row + i) * left.row + step.first..][..step.depth];
+            runs[i] = left.data[(row + i) * left.row + step.first..][..step.depth].as_chunks();
         }
-        for (k, columns) in step.panel.chunks_exact(step.padded).take(step.depth).enumerate() {
+        let mut panel = step.panel.chunks_exact(step.padded);
+        for run in 0..step.depth / RUN {
+            let mut depths = [&[0.0; RUN]; R];
             for i in 0..R {
-                scalars[i] = rows[i][k];
+                depths[i] = &runs[i].0[run];
+            }
+            for (k, columns) in panel.by_ref().take(RUN).enumerate() {
+                for i in 0..R {
+                    scalars[i] = depths[i][k];
+                }
+                accumulate::<S, R, V>(simd, &mut sums, &columns[step.offset..][..V * lanes], scalars);
+            }
+        }
+        for (k, columns) in panel.take(step.depth % RUN).enumerate() {
+            for i in 0..R {
+                scalars[i] = runs[i].1[k];
             }
             accumulate::<S, R, V>(simd, &mut sums, &columns[step.offset..][..V * lanes], scalars);
         }

@@ -11,13 +11,15 @@ use super::{Context, Output, Scratch, Sink};
 use crate::buffer::{Buffer, LANE};
 use crate::graph::{Activation, LinearOp, Node, Routing, Source};
 use crate::kernel::math::{apply, slope};
-use crate::kernel::product::{self, Finish, Left, Out, PAD, PANEL, Packed, Start, multiply, packed_len};
+use crate::kernel::product::{self, Finish, Left, Out, PAD, Packed, Start, multiply, packed_len, panel};
 use crate::kernel::{add_to, vectorised};
 use crate::parallel::ROW_BLOCK;
 use crate::value::Rows;
 
 /// Depth of one pass of a weight gradient, in rows of the batch.
 const DEPTH: usize = 128;
+/// Columns of one pass of a weight gradient.
+const COLUMNS: usize = 128;
 /// Row length of the local copy of up to 128 columns of x, in an odd number of cache lines.
 const LOCAL: usize = 144;
 
@@ -301,7 +303,7 @@ fn weight_gradient(
     if shared {
         spread(x, blocks.width_in(), padded, context, &mut scratch.packed);
     }
-    let together = if shared && !outer.is_multiple_of(PANEL) { blocks.unit_blocks() } else { 1 };
+    let together = if shared && !outer.is_multiple_of(COLUMNS / 2) { blocks.unit_blocks() } else { 1 };
     let weights = Weights { blocks, context, x, padded, spread: &scratch.packed, gradient, together };
     if together == 1 {
         return weights.all(target, fresh);
@@ -352,12 +354,12 @@ impl Weights<'_> {
         if rows.is_empty() && fresh {
             chunk.fill(0.0);
         }
-        let mut panel = [0.0; DEPTH * 2 * PANEL];
+        let mut panels = [0.0; DEPTH * COLUMNS];
         let mut local = [0.0; DEPTH * LOCAL];
         for first in rows.clone().step_by(DEPTH) {
             let depth = DEPTH.min(rows.end - first);
             let start = if fresh && first == rows.start { Start::Zero } else { Start::Add };
-            let step = if blocks.shared { inputs.len() } else { 2 * PANEL };
+            let step = if blocks.shared { inputs.len() } else { COLUMNS };
             for skip in (0..inputs.len()).step_by(step) {
                 let count = step.min(inputs.len() - skip);
                 let column = inputs.start + skip;
@@ -367,9 +369,9 @@ impl Weights<'_> {
                     self.copy_columns(first..first + depth, place * blocks.inner + column, count, &mut local);
                     Left { data: &local, row: 1, depth: LOCAL }
                 };
-                for from in (0..width).step_by(2 * PANEL) {
-                    let taken = (width - from).min(2 * PANEL);
-                    let right = self.pack_gradient(first, depth, place * blocks.outer + from, taken, &mut panel);
+                for from in (0..width).step_by(COLUMNS) {
+                    let taken = (width - from).min(COLUMNS);
+                    let right = self.pack_gradient(first, depth, place * blocks.outer + from, taken, &mut panels);
                     let data = &mut chunk[skip * width + from..];
                     let mut out = Out { data, stride: width, rows: count };
                     multiply(left, right, &mut out, Finish { start, relu: false });
@@ -392,10 +394,10 @@ impl Weights<'_> {
         depth: usize,
         column: usize,
         width: usize,
-        panel: &'p mut [f32],
+        panels: &'p mut [f32],
     ) -> Packed<'p> {
         let stride = self.blocks.width_out();
-        let data = &mut panel[..packed_len(depth, width)];
+        let data = &mut panels[..packed_len(depth, width)];
         product::pack(data, depth, width, |k, skip, into| {
             into.copy_from_slice(&self.gradient[(first + k) * stride + column + skip..][..into.len()]);
         });
@@ -449,10 +451,11 @@ vectorised! {
     /// read at once and spread over the depths.
     fn pack_transposed<'a>(weight: (&'a [f32], usize, usize), part: (usize, usize, usize), to: &'a mut [f32]) {
         let ((from, inner, outer), (skip, width, blocks)) = (weight, part);
+        let full = panel();
         let mut rest = to;
         let mut first = 0;
         while first < width {
-            let real = (width - first).min(PANEL);
+            let real = (width - first).min(full);
             let padded = real.next_multiple_of(PAD);
             let (panel, after) = rest.split_at_mut(blocks * outer * padded);
             for (block, panel) in panel.chunks_exact_mut(outer * padded).enumerate() {
@@ -482,11 +485,12 @@ fn pack_units(
     let units = blocks.unit_count();
     packed.resize(units * size);
     // Panels of equal size can be packed apart; else a unit is packed as a whole, unless it is the only one.
-    let apart = units == 1 || width.is_multiple_of(PANEL);
-    let (chunk, per_unit) = if apart { (depth * PANEL, width.div_ceil(PANEL)) } else { (size, 1) };
+    let panel = panel();
+    let apart = units == 1 || width.is_multiple_of(panel);
+    let (chunk, per_unit) = if apart { (depth * panel, width.div_ceil(panel)) } else { (size, 1) };
     context.parallel.chunks(packed, chunk, |i, to| {
-        let (unit, skip) = (i / per_unit, i % per_unit * PANEL);
-        part(unit, skip, if apart { PANEL.min(width - skip) } else { width }, to);
+        let (unit, skip) = (i / per_unit, i % per_unit * panel);
+        part(unit, skip, if apart { panel.min(width - skip) } else { width }, to);
     });
 }
 
