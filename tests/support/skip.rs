@@ -26,7 +26,7 @@ pub(crate) fn shared_data(test: &str) -> Option<PathBuf> {
     folder_or_file("HINET_SHARED_DATA").or_else(|| skip(test, "shared", "set HINET_SHARED_DATA"))
 }
 
-/// A Python interpreter with `safetensors`, `numpy` and `tensorboard`, from `HINET_TEST_PYTHON`.
+/// A Python interpreter with the packages of `tests/requirements.txt`, from `HINET_TEST_PYTHON`.
 pub(crate) fn python(test: &str) -> Option<PathBuf> {
     folder_or_file("HINET_TEST_PYTHON").or_else(|| {
         skip(test, "python", "set HINET_TEST_PYTHON to a Python with the packages of tests/requirements.txt")

@@ -35,6 +35,17 @@ pub struct Encoder {
     /// The fitted tasks with their expressions read.
     tasks: Vec<Task>,
     layout: Layout,
+    /// Labels of train by task; none of an encoder that was read from a file.
+    labels: Vec<LabelCounts>,
+}
+
+/// Labels of a task over the rows of train where it is observed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct LabelCounts {
+    /// Rows with label 0.
+    pub negatives: u64,
+    /// Rows with label 1.
+    pub positives: u64,
 }
 
 /// What the rows are encoded for, and so which columns are needed.
@@ -47,7 +58,7 @@ pub enum Need {
 }
 
 impl Encoder {
-    /// Learns vocabularies, quantiles, means and scenarios from train, in one pass over the columns concerned.
+    /// Learns vocabularies, quantiles, means and scenarios from train and counts its labels, in one pass over the columns concerned.
     ///
     /// Vocabularies are held in memory, and while fitting with every value met, rare ones too; everything else is bounded.
     ///
@@ -62,6 +73,11 @@ impl Encoder {
     /// The shape of what comes out: all that a model needs to know.
     pub fn layout(&self) -> &Layout {
         &self.layout
+    }
+
+    /// Labels of train, parallel to the layout's tasks. Empty if the encoder was read from a file: it does not hold them.
+    pub fn labels(&self) -> &[LabelCounts] {
+        &self.labels
     }
 
     /// Columns that encoding reads, each once, in a fixed order.
@@ -135,7 +151,7 @@ impl Encoder {
             tasks: tasks.iter().map(Task::spec).collect(),
             unknown: fitted.scenario.unknown,
         };
-        Encoder { fitted, tasks, layout }
+        Encoder { fitted, tasks, layout, labels: Vec::new() }
     }
 }
 

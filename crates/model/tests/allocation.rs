@@ -1,9 +1,5 @@
 //! After the largest batch was seen, gathering, updating tables and scoring allocate nothing, with one thread and with two.
 
-use std::alloc::{GlobalAlloc, Layout as Memory, System};
-use std::cell::Cell;
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use hinet_data::{Batch, Seed};
 use hinet_model::{
     EmbeddingConfig, Embeddings, Model, ModelConfig, Plan, PlanWorkspace, SparseOptimiser, SparseOptimiserConfig,
@@ -11,45 +7,18 @@ use hinet_model::{
 };
 use rayon::ThreadPoolBuilder;
 
+#[path = "../../../tests/support/allocations.rs"]
+mod allocations;
 #[path = "it/fixture.rs"]
 mod fixture;
-
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-thread_local! {
-    /// Whether this thread is one of those that work: what the test harness allocates beside them does not count.
-    static COUNTED: Cell<bool> = const { Cell::new(false) };
-}
-
-// The one way to see every allocation of the process is to be its allocator, and that trait is unsafe.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Memory) -> *mut u8 {
-        if COUNTED.get() {
-            ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        }
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Memory) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
 
 /// Allocations of later calls of `step`, after it saw every batch once.
 fn allocations_of_later(batches: &[Batch], mut step: impl FnMut(&Batch) + Send, threads: usize) -> usize {
     let pool = ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-    pool.broadcast(|_| COUNTED.set(true));
+    pool.broadcast(|_| allocations::count_here());
     pool.install(|| {
         batches.iter().for_each(&mut step);
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        (0..40).for_each(|round| step(&batches[round % batches.len()]));
-        ALLOCATIONS.load(Ordering::Relaxed) - before
+        allocations::during(|| (0..40).for_each(|round| step(&batches[round % batches.len()])))
     })
 }
 

@@ -1,32 +1,12 @@
 //! After the largest batch was seen, a training step allocates nothing, with one thread and with two.
 
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::sync::atomic::{AtomicUsize, Ordering};
-
 use hinet_tape::{
     Activation, BatchNormOp, Block, DenseOptimiser, DenseOptimiserConfig, Feed, Gradients, Graph, Init, LinearOp, Mode,
     OptimiserKind, ParamSpec, Params, Routing, Scope, Source, Statistics, Tape, Value, clip_global_norm,
 };
 
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// The one way to see every allocation of the process is to be its allocator, and that trait is unsafe.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
+#[path = "../../../tests/support/allocations.rs"]
+mod allocations;
 
 const GROUPS: usize = 3;
 const WIDTH: usize = 48;
@@ -144,14 +124,14 @@ fn allocations_of_later_steps(threads: usize) -> usize {
         for (seed, batch) in batches.iter().enumerate() {
             step(&mut run, batch, seed as u64);
         }
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        for seed in 0..40 {
-            step(&mut run, &batches[seed % batches.len()], seed as u64);
-        }
-        ALLOCATIONS.load(Ordering::Relaxed) - before
+        allocations::during(|| (0..40).for_each(|seed| step(&mut run, &batches[seed % batches.len()], seed as u64)))
     };
+    allocations::count_here();
     match pool {
-        Some(pool) => pool.install(steps),
+        Some(pool) => {
+            pool.broadcast(|_| allocations::count_here());
+            pool.install(steps)
+        }
         None => steps(),
     }
 }

@@ -25,6 +25,9 @@ use crate::TrainError;
 const MAGIC: &[u8; 8] = b"hinetck1";
 const BUFFER: usize = 1 << 20;
 
+/// Kind of the files that hold all of a fit.
+pub(crate) const STATE: &str = "state";
+
 #[derive(Serialize, Deserialize)]
 struct Header<S> {
     state: S,

@@ -161,6 +161,14 @@ pub enum TrainError {
         /// The file.
         path: PathBuf,
     },
+    /// An output file in a folder that is not there.
+    #[error("{}: there is no folder {}: make it, or name another", path.display(), folder.display())]
+    OutputFolder {
+        /// The file.
+        path: PathBuf,
+        /// Its folder.
+        folder: PathBuf,
+    },
     /// An output column that would be there twice.
     #[error("the output would have two columns `{column}`: leave it out of --keep, or rename it in the data")]
     OutputColumn {
@@ -190,6 +198,7 @@ impl TrainError {
             | TrainError::NotFinished { .. }
             | TrainError::ConfigChanged { .. }
             | TrainError::OutputFormat { .. }
+            | TrainError::OutputFolder { .. }
             | TrainError::OutputColumn { .. } => true,
             TrainError::Metrics(_)
             | TrainError::Io { .. }

@@ -90,40 +90,62 @@ pub fn fit(experiment: &Experiment, out: &Path, options: FitOptions<'_>) -> Resu
 fn run(
     experiment: &Experiment,
     folder: &RunFolder,
-    mut options: FitOptions<'_>,
+    options: FitOptions<'_>,
     pool: Arc<ThreadPool>,
 ) -> Result<Summary, TrainError> {
     options.observer.stage(Stage::Preparing);
     let begin = Instant::now();
-    let threads = pool.current_num_threads();
     let resumed = Inputs::resume(experiment, folder)?;
     let is_resumed = resumed.is_some();
     let inputs = resumed.map_or_else(|| Inputs::prepare(experiment), Ok)?;
-    let mut step = new_step(experiment, &inputs, pool)?;
+    inputs.check_classes()?;
+    let step = new_step(experiment, &inputs, pool)?;
     if crate::evaluate::is_stopped(options.stop) {
         return Err(TrainError::InterruptedEarly);
     }
-    if !folder.path().exists() {
+    let is_new = !folder.path().exists();
+    if is_new {
         folder.create()?;
     }
-    write_whole(&folder.config(), experiment.to_toml().as_bytes())?;
-    if !is_resumed {
-        inputs.save(folder)?;
+    let opened = Opened { experiment, folder, inputs: &inputs, is_resumed, begin };
+    let result = opened.train(step, options);
+    if is_new && result.is_err() {
+        folder.discard_unless_resumable();
     }
-    let size = size_of(experiment, step.model());
-    let loaded = State::load(&folder.checkpoint(), &mut step)?;
-    let resumed_at = loaded.as_ref().map(|state| state.step);
-    let mut state = loaded.unwrap_or_else(|| State::new(size.tasks.len()));
-    state.timing.sessions += 1;
-    state.timing.threads = threads;
-    state.timing.seconds.preparing += begin.elapsed().as_secs_f64();
-    options.observer.stage(Stage::Training { size: &size, resumed_at });
-    let mut session = Session::open(experiment, folder, &inputs, &mut options, Start { step, state, size })?;
-    if resumed_at.is_none() {
-        warn_at_start(&mut session)?;
+    result
+}
+
+/// A run with its data at hand and its folder in place.
+struct Opened<'a> {
+    experiment: &'a Experiment,
+    folder: &'a RunFolder,
+    inputs: &'a Inputs,
+    is_resumed: bool,
+    begin: Instant,
+}
+
+impl Opened<'_> {
+    fn train(&self, mut step: Step, mut options: FitOptions<'_>) -> Result<Summary, TrainError> {
+        let &Opened { experiment, folder, inputs, is_resumed, begin } = self;
+        write_whole(&folder.config(), experiment.to_toml().as_bytes())?;
+        if !is_resumed {
+            inputs.save(folder)?;
+        }
+        let size = size_of(experiment, step.model());
+        let loaded = State::load(&folder.checkpoint(), &mut step)?;
+        let resumed_at = loaded.as_ref().map(|state| state.step);
+        let mut state = loaded.unwrap_or_else(|| State::new(size.tasks.len()));
+        state.timing.sessions += 1;
+        state.timing.threads = rayon::current_num_threads();
+        state.timing.seconds.preparing += begin.elapsed().as_secs_f64();
+        options.observer.stage(Stage::Training { size: &size, resumed_at });
+        let mut session = Session::open(experiment, folder, inputs, &mut options, Start { step, state, size })?;
+        if resumed_at.is_none() {
+            warn_at_start(&mut session)?;
+        }
+        session.train(&stream(experiment, inputs))?;
+        finish::finish(session)
     }
-    session.train(&stream(experiment, &inputs))?;
-    finish::finish(session)
 }
 
 fn new_step(experiment: &Experiment, inputs: &Inputs, pool: Arc<ThreadPool>) -> Result<Step, TrainError> {

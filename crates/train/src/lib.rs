@@ -29,9 +29,7 @@ pub use experiment::{
 pub use fit::{
     Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,
 };
-pub use metrics::{
-    Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, SplitMetrics, TableView, UNKNOWN_SCENARIO,
-};
+pub use metrics::{Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, SplitMetrics, UNKNOWN_SCENARIO};
 pub use predict::{Predicted, predict};
 pub use run_folder::RunFolder;
 pub use step::{Step, StepConfig, StepSeconds, TaskLoss};

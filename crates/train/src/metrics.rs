@@ -14,15 +14,14 @@
 mod auc;
 mod builder;
 mod calibration;
+mod csv;
 mod gauc;
 mod log_loss;
 mod ranking;
 mod scored;
-mod table;
 
 pub(crate) use auc::auc_of_sorted;
 pub use builder::{MetricsBuilder, MetricsError, MetricsOptions};
-pub use table::TableView;
 
 use std::collections::BTreeMap;
 
@@ -122,7 +121,7 @@ impl Metrics {
 
     /// One line per split and cell, the overall ones with the scenario left empty; an undefined metric is empty.
     pub fn to_csv(&self) -> String {
-        table::csv(&self.splits)
+        csv::text(&self.splits)
     }
 }
 
@@ -130,10 +129,5 @@ impl SplitMetrics {
     /// The metrics of one task over all scenarios.
     pub fn task(&self, name: &str) -> Option<&Cell> {
         self.overall.iter().find(|cell| cell.task == name)
-    }
-
-    /// The cells for people: one line each, the tasks over all scenarios below, then the means.
-    pub fn table(&self) -> TableView {
-        table::view(self)
     }
 }

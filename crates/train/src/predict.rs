@@ -41,6 +41,9 @@ pub fn predict(
     options: ScoreOptions<'_>,
 ) -> Result<Predicted, TrainError> {
     Format::of(output)?;
+    if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        return Err(TrainError::OutputFolder { path: output.to_owned(), folder: folder.to_owned() });
+    }
     let encoder = &run.artefact.encoder;
     let source = source.with_text_columns(&encoder.text_columns());
     let columns = Columns::new(encoder, keep);

@@ -7,6 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use hinet_data::write_atomic;
 
 use crate::TrainError;
+use crate::checkpoint::{self, STATE};
+
+/// What `config.toml`, the first file of a run, is written as before it is renamed.
+const FIRST_WRITE: &str = ".config.toml.new";
 
 /// Paths inside the folder of one run.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -89,6 +93,29 @@ impl RunFolder {
     #[must_use]
     pub fn is_finished(&self) -> bool {
         self.metrics().is_file()
+    }
+
+    /// Whether the folder holds nothing but what a kill at the very first write leaves.
+    pub(crate) fn is_unbegun(&self) -> Result<bool, TrainError> {
+        let mut entries = fs::read_dir(&self.path).map_err(TrainError::io(&self.path))?;
+        Ok(entries.all(|entry| entry.is_ok_and(|entry| entry.file_name() == FIRST_WRITE)))
+    }
+
+    /// Removes what a run leaves that failed before its first checkpoint, so that nothing stands in the way of a retry.
+    /// Only for a folder that this run made; a checkpoint or an artefact in it stays, and so does all that is no run's.
+    pub(crate) fn discard_unless_resumable(&self) {
+        let resumable = checkpoint::steps(&self.checkpoint(), STATE).map_or(true, |steps| !steps.is_empty());
+        if resumable || self.model().exists() {
+            return;
+        }
+        // The run's own error says more than one of tidying up.
+        for file in [self.config(), self.split(), self.history(), self.path.join(FIRST_WRITE)] {
+            let _ = fs::remove_file(file);
+        }
+        for folder in [self.checkpoint(), self.tensorboard()] {
+            let _ = fs::remove_dir_all(folder);
+        }
+        let _ = fs::remove_dir(&self.path);
     }
 
     /// Makes the folder, with those above it.

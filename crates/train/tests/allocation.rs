@@ -1,8 +1,6 @@
 //! After the largest batch was seen, a whole training step allocates nothing, with one thread and with two.
 
-use std::alloc::{GlobalAlloc, Layout as Memory, System};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use hinet_data::{Batch, Column, Layout, Pooling, Seed, Slot, TableSpec, TaskSpec, UnknownScenario};
 use hinet_model::{HinetConfig, Model, ModelConfig, ScenarioLayerConfig, SparseOptimiserConfig};
@@ -10,25 +8,8 @@ use hinet_tape::DenseOptimiserConfig;
 use hinet_train::{Step, StepConfig};
 use rayon::ThreadPoolBuilder;
 
-struct Counting;
-
-static ALLOCATIONS: AtomicUsize = AtomicUsize::new(0);
-
-// The one way to see every allocation of the process is to be its allocator, and that trait is unsafe.
-#[allow(unsafe_code)]
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Memory) -> *mut u8 {
-        ALLOCATIONS.fetch_add(1, Ordering::Relaxed);
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, pointer: *mut u8, layout: Memory) {
-        unsafe { System.dealloc(pointer, layout) }
-    }
-}
-
-#[global_allocator]
-static COUNTING: Counting = Counting;
+#[path = "../../../tests/support/allocations.rs"]
+mod allocations;
 
 const VALUES: usize = 3000;
 
@@ -95,16 +76,17 @@ fn step(threads: usize) -> (Step, Arc<rayon::ThreadPool>) {
 fn allocations_of_later_steps(threads: usize) -> usize {
     let (mut step, pool) = step(threads);
     let batches = [600, 1200, 1, 900].map(|rows| batch(rows, rows as u64));
+    pool.broadcast(|_| allocations::count_here());
     pool.install(|| {
         for index in 0..8 {
             step.run(&batches[index % 4], index as u64);
         }
-        let before = ALLOCATIONS.load(Ordering::Relaxed);
-        for index in 8..40 {
-            let loss = step.run(&batches[index % 4], index as u64);
-            assert!(loss.is_finite());
-        }
-        ALLOCATIONS.load(Ordering::Relaxed) - before
+        allocations::during(|| {
+            for index in 8..40 {
+                let loss = step.run(&batches[index % 4], index as u64);
+                assert!(loss.is_finite());
+            }
+        })
     })
 }
 

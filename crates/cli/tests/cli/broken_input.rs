@@ -73,7 +73,7 @@ fn a_label_that_is_not_a_number_is_refused_and_an_empty_one_is_not_observed() {
     place.write("train.csv", &format!("{}home,u1,i1,3.5,NaN,0\n", log(1, 1500)));
     place.refuses(1, TRAIN, &["train.csv", "1501", "is_click", "NaN"]);
     place.write("train.csv", &format!("{}home,u1,i1,3.5,,0\n", log(1, 1500)));
-    place.succeeds("train hinet.toml --out other");
+    place.succeeds(TRAIN);
 }
 
 #[test]
@@ -116,6 +116,14 @@ fn a_truncated_parquet_file_is_named() {
         place.refuses(1, "predict run --data cut.parquet --output other.csv", &["cut.parquet"]);
         place.refuses(1, "init cut.parquet --output other.toml", &["cut.parquet"]);
     }
+}
+
+#[test]
+fn scores_for_a_folder_that_is_not_there_are_refused_before_any_work() {
+    let place = Place::with_data();
+    place.succeeds("train hinet.toml --out run --quiet");
+    place.refuses(2, "predict run --data test.csv --output sores/today.csv", &["sores/today.csv", "no folder sores"]);
+    assert!(!place.path("sores").exists());
 }
 
 #[test]

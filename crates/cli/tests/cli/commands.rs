@@ -260,3 +260,36 @@ assert events.Tags()["scalars"], "no scalars in the event files"
         .expect("Python starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+#[test]
+fn configs_committed_and_generated_hold_to_the_printed_json_schema() {
+    let Some(python) = skip::python("configs_committed_and_generated_hold_to_the_printed_json_schema") else { return };
+    let place = Place::with_data();
+    place.succeeds("train hinet.toml --out run --quiet --set train.epochs=1");
+    place.succeeds("synth --out data --rows 3000 --quiet");
+    place.succeeds("init train.csv --task is_click --output guessed.toml");
+    place.write("schema.json", &place.succeeds("schema"));
+    place.write("misspelt.toml", &place.read("hinet.toml").replace("epochs", "epochz"));
+    let script = r#"
+import json, pathlib, sys, tomllib
+import jsonschema
+place, experiments = map(pathlib.Path, sys.argv[1:])
+schema = json.loads((place / "schema.json").read_text())
+jsonschema.Draft7Validator.check_schema(schema)
+validator = jsonschema.Draft7Validator(schema)
+faults = lambda path: [f"{path}: {fault.json_path}: {fault.message}" for fault in validator.iter_errors(tomllib.loads(path.read_text()))]
+committed = [path for path in experiments.rglob("*.toml") if "[[task]]" in path.read_text()]
+assert committed, experiments
+generated = [place / name for name in ("hinet.toml", "run/config.toml", "data/hinet.toml", "guessed.toml")]
+found = [fault for path in committed + generated for fault in faults(path)]
+assert not found, "\n".join(found)
+assert faults(place / "misspelt.toml"), "the schema lets a misspelt key pass"
+"#;
+    place.write("read.py", script);
+    let experiments = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../../experiments");
+    let output = std::process::Command::new(python)
+        .args([place.path("read.py"), place.path("."), experiments])
+        .output()
+        .expect("Python starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}

@@ -60,6 +60,30 @@ macro_rules! lookup_of {
     };
 }
 
+/// What all kinds with several categories per row have in common.
+struct Bag<'a> {
+    lookup: Lookup<'a>,
+    separator: &'a str,
+    pooling: Pooling,
+    /// Categories kept per row, and the option that says so.
+    limit: (&'static str, Option<usize>),
+    keep: Keep,
+    weights: Option<Weights>,
+}
+
+macro_rules! bag_of {
+    ($config:expr, $limit:expr, $keep:expr, $weights:expr) => {
+        Bag {
+            lookup: lookup_of!($config),
+            separator: &$config.separator,
+            pooling: $config.pooling,
+            limit: $limit,
+            keep: $keep,
+            weights: $weights,
+        }
+    };
+}
+
 /// The key of an entry of the config, from which the keys of its options are made.
 struct Place(String);
 
@@ -111,48 +135,32 @@ impl Draft {
     }
 
     fn multi(&mut self, config: &MultiConfig, column: &str, place: &Place) -> Result<Rule, DataError> {
-        place.must(!config.separator.is_empty(), "separator", "must not be empty")?;
-        place.must(config.max_length != Some(0), "max_length", "must be 1 or more")?;
-        Ok(Rule::Bag(BagRule {
-            table: self.table(lookup_of!(config), column, place)?,
-            mix_column: config.hash_column,
-            separator: config.separator.clone(),
-            pooling: config.pooling,
-            weights: None,
-            limit: config.max_length,
-            keep: Keep::First,
-            missing: config.missing.clone(),
-        }))
+        self.bag(bag_of!(config, ("max_length", config.max_length), Keep::First, None), column, place)
     }
 
     fn sequence(&mut self, config: &SequenceConfig, column: &str, place: &Place) -> Result<Rule, DataError> {
-        place.must(!config.separator.is_empty(), "separator", "must not be empty")?;
-        place.must(config.length > 0, "length", "must be 1 or more")?;
-        Ok(Rule::Bag(BagRule {
-            table: self.table(lookup_of!(config), column, place)?,
-            mix_column: config.hash_column,
-            separator: config.separator.clone(),
-            pooling: config.pooling,
-            weights: None,
-            limit: Some(config.length),
-            keep: config.keep,
-            missing: config.missing.clone(),
-        }))
+        self.bag(bag_of!(config, ("length", Some(config.length)), config.keep, None), column, place)
     }
 
     fn weighted(&mut self, config: &WeightedConfig, column: &str, place: &Place) -> Result<Rule, DataError> {
-        place.must(!config.separator.is_empty(), "separator", "must not be empty")?;
-        place.must(config.max_length != Some(0), "max_length", "must be 1 or more")?;
         place.must(config.pooling != Pooling::Max, "pooling", "`max` has no use for weights; take `mean` or `sum`")?;
+        let weights = Some(weights(config, column, place)?);
+        self.bag(bag_of!(config, ("max_length", config.max_length), Keep::First, weights), column, place)
+    }
+
+    fn bag(&mut self, bag: Bag<'_>, column: &str, place: &Place) -> Result<Rule, DataError> {
+        let Bag { lookup, separator, pooling, limit: (option, limit), keep, weights } = bag;
+        place.must(!separator.is_empty(), "separator", "must not be empty")?;
+        place.must(limit != Some(0), option, "must be 1 or more")?;
         Ok(Rule::Bag(BagRule {
-            table: self.table(lookup_of!(config), column, place)?,
-            mix_column: config.hash_column,
-            separator: config.separator.clone(),
-            pooling: config.pooling,
-            weights: Some(weights(config, column, place)?),
-            limit: config.max_length,
-            keep: Keep::First,
-            missing: config.missing.clone(),
+            table: self.table(lookup, column, place)?,
+            mix_column: lookup.hash_column,
+            separator: separator.to_owned(),
+            pooling,
+            weights,
+            limit,
+            keep,
+            missing: lookup.missing.clone(),
         }))
     }
 
@@ -261,6 +269,10 @@ fn ids(lookup: &Lookup<'_>, place: &Place) -> Result<Ids, DataError> {
 
 fn check_missing(lookup: &Lookup<'_>, place: &Place) -> Result<(), DataError> {
     let Missing::Value(value) = lookup.missing else { return Ok(()) };
+    if let Some(word) = Missing::slip(value) {
+        let problem = format!("`{value}` is not taken for a value, being nearly `{word}`; did you mean `{word}`?");
+        return Err(place.refuse("missing", problem));
+    }
     let key = Key::of_text(value);
     place.must(key.is_some(), "missing", "an empty text is itself missing; name a value, or `own_row` or `error`")?;
     let whole =
@@ -343,6 +355,8 @@ mod tests {
             ("categorical", json!({"min_count": 0}), "min_count"),
             ("categorical", json!({"dim": 0}), "dim"),
             ("categorical", json!({"missing": ""}), "missing"),
+            ("categorical", json!({"missing": "own-row"}), "missing"),
+            ("multi", json!({"missing": "Error"}), "missing"),
             ("numeric", json!({"transform": "log", "buckets": 5}), "buckets"),
             ("numeric", json!({"transform": "log", "dim": 5}), "dim"),
             ("numeric", json!({"buckets": 1}), "buckets"),

@@ -13,7 +13,7 @@ use super::refusal::Refusal;
 use super::sketch::Sketch;
 use super::task::Task;
 use super::vocabulary::Vocabulary;
-use super::{Encoder, number_columns, text_columns};
+use super::{Encoder, LabelCounts, number_columns, text_columns};
 use crate::{DataError, Missing, Order, Rows, SchemaConfig, Source, UnknownConfig, UnknownScenario};
 
 pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, DataError> {
@@ -25,13 +25,17 @@ pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, 
     let mut learners = learners(&draft);
     let mut scenarios = Counter::default();
     let mut unknown_rows = 0_u64;
-    let columns = columns_to_learn(config, &draft, &learners);
+    let mut labels = vec![LabelCounts::default(); tasks.len()];
+    let columns = columns_to_learn(config, &draft, &learners, &tasks);
     for rows in train.read(&columns, Order::InFile)? {
         let rows = rows?;
         unknown_rows += count_scenarios(config, &rows, &mut scenarios)?;
         let results: Vec<Result<(), DataError>> =
             learners.par_iter_mut().map(|learner| learner.observe(&draft.features, &rows)).collect();
         results.into_iter().collect::<Result<(), DataError>>()?;
+        for (task, counts) in tasks.iter().zip(&mut labels) {
+            counts.add(&task.labels(&rows)?);
+        }
     }
     let scenario = scenario(config, &scenarios, unknown_rows, &train)?;
     let (features, tables) = settle(draft, learners)?;
@@ -39,7 +43,15 @@ pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, 
     fitted.weight.clone_from(&config.data.weight);
     fitted.user.clone_from(&config.data.user);
     fitted.request.clone_from(&config.data.request);
-    Ok(Encoder::new(fitted, tasks))
+    Ok(Encoder { labels, ..Encoder::new(fitted, tasks) })
+}
+
+impl LabelCounts {
+    fn add(&mut self, labels: &[Option<f32>]) {
+        for label in labels.iter().flatten() {
+            *(if *label > 0.5 { &mut self.positives } else { &mut self.negatives }) += 1;
+        }
+    }
 }
 
 impl SchemaConfig<'_> {
@@ -332,13 +344,13 @@ fn check_columns(
     Ok(())
 }
 
-fn columns_to_learn(config: &SchemaConfig<'_>, draft: &Draft, learners: &[Learner]) -> Vec<String> {
+fn columns_to_learn(config: &SchemaConfig<'_>, draft: &Draft, learners: &[Learner], tasks: &[Task]) -> Vec<String> {
+    let learnt = learners.iter().flat_map(|learner| &learner.features);
+    let features = learnt.flat_map(|&index| draft.features[index].columns()).map(str::to_owned);
     let mut columns = vec![config.scenario.column.clone()];
-    for &index in learners.iter().flat_map(|learner| &learner.features) {
-        for column in draft.features[index].columns() {
-            if !columns.iter().any(|known| known == column) {
-                columns.push(column.to_owned());
-            }
+    for column in features.chain(tasks.iter().flat_map(Task::columns)) {
+        if !columns.contains(&column) {
+            columns.push(column);
         }
     }
     columns

@@ -54,7 +54,7 @@ pub struct CategoricalConfig {
     /// `own`: a table for each column. Any other name: one table shared by all columns that say so; its vocabulary is fitted over all of them.
     #[serde(default = "default_table")]
     pub table: String,
-    /// What a missing cell means.
+    /// What a missing cell means: `own_row`, `error`, or a value to take instead. What is nearly one of the two words is refused.
     #[serde(default)]
     pub missing: Missing,
 }
@@ -122,7 +122,7 @@ pub struct MultiConfig {
     /// `own`: a table for each column. Any other name: one table shared by all columns that say so.
     #[serde(default = "default_table")]
     pub table: String,
-    /// What a missing cell means.
+    /// What a missing cell means: `own_row`, `error`, or a value to take instead. What is nearly one of the two words is refused.
     #[serde(default)]
     pub missing: Missing,
 }
@@ -173,7 +173,8 @@ pub struct WeightedConfig {
     /// `own`: a table for each column. Any other name: one table shared by all columns that say so.
     #[serde(default = "default_table")]
     pub table: String,
-    /// What a missing cell means. A missing cell's own row and a value given here weigh 1.
+    /// What a missing cell means: `own_row`, `error`, or a value to take instead, which weighs 1 like the row of its own. What is
+    /// nearly one of the two words is refused.
     #[serde(default)]
     pub missing: Missing,
 }
@@ -220,7 +221,7 @@ pub struct SequenceConfig {
     /// `own`: a table for each column. Any other name: one table shared by all columns that say so.
     #[serde(default = "default_table")]
     pub table: String,
-    /// What a missing cell means.
+    /// What a missing cell means: `own_row`, `error`, or a value to take instead. What is nearly one of the two words is refused.
     #[serde(default)]
     pub missing: Missing,
 }
@@ -272,6 +273,7 @@ pub enum Transform {
 }
 
 /// What a missing cell means: `"own_row"`, `"error"`, or a value to take instead. Empty text and not-a-number are missing.
+/// What is nearly one of the two words, such as `"own-row"`, is refused as misspelt: it cannot be a value to take instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(from = "Scalar", into = "Scalar")]
 #[schemars(with = "Scalar")]
@@ -283,6 +285,16 @@ pub enum Missing {
     Error,
     /// As if the cell held this value.
     Value(String),
+}
+
+impl Missing {
+    /// The word that a value to take instead comes so near to that it is taken for a slip: the same letters whatever their
+    /// case and what stands between them, or one letter more, less, other or swapped.
+    pub(crate) fn slip(value: &str) -> Option<&'static str> {
+        let letters = |text: &str| text.chars().filter(|c| c.is_alphanumeric()).collect::<String>().to_lowercase();
+        let written = letters(value);
+        [OWN_ROW, ERROR].into_iter().find(|word| strsim::osa_distance(&written, &letters(word)) <= 1)
+    }
 }
 
 /// What a missing vector means.
@@ -366,8 +378,8 @@ impl Default for NumericConfig {
 impl From<Scalar> for Missing {
     fn from(value: Scalar) -> Missing {
         match value.into_text() {
-            text if text == "own_row" => Missing::OwnRow,
-            text if text == "error" => Missing::Error,
+            text if text == OWN_ROW => Missing::OwnRow,
+            text if text == ERROR => Missing::Error,
             text => Missing::Value(text),
         }
     }
@@ -376,12 +388,15 @@ impl From<Scalar> for Missing {
 impl From<Missing> for Scalar {
     fn from(policy: Missing) -> Scalar {
         Scalar::Text(match policy {
-            Missing::OwnRow => "own_row".to_owned(),
-            Missing::Error => "error".to_owned(),
+            Missing::OwnRow => OWN_ROW.to_owned(),
+            Missing::Error => ERROR.to_owned(),
             Missing::Value(value) => value,
         })
     }
 }
+
+const OWN_ROW: &str = "own_row";
+const ERROR: &str = "error";
 
 /// The name of a table that belongs to its column alone.
 pub(crate) const OWN_TABLE: &str = "own";

@@ -1,9 +1,10 @@
 //! Parquet: what a file holds, and its row groups as batches.
 
+use std::cell::Cell;
 use std::fs::File;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
@@ -71,7 +72,7 @@ impl ParquetFile {
         };
         let fields: Vec<FieldRef> = loaded.schema().fields().iter().map(typed).collect();
         let options = ArrowReaderOptions::new().with_schema(Arc::new(Schema::new(fields)));
-        let loaded = ArrowReaderMetadata::try_new(Arc::clone(loaded.metadata()), options)
+        let loaded = guarded(path, || ArrowReaderMetadata::try_new(Arc::clone(loaded.metadata()), options))?
             .map_err(|error| broken(path, &error))?;
         Ok(ParquetFile { path: Arc::clone(path), loaded })
     }
@@ -86,12 +87,11 @@ impl ParquetFile {
         let file = File::open(&self.path).map_err(|error| DataError::io("read", &self.path, error))?;
         let roots = columns.fields().iter().filter_map(|field| self.loaded.schema().index_of(field.name()).ok());
         let mask = ProjectionMask::roots(self.loaded.metadata().file_metadata().schema_descr(), roots);
-        let reader = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.loaded.clone())
+        let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.loaded.clone())
             .with_projection(mask)
             .with_row_groups(vec![row_group])
-            .with_batch_size(BATCH_ROWS)
-            .build()
-            .map_err(|error| broken(&self.path, &error))?;
+            .with_batch_size(BATCH_ROWS);
+        let reader = guarded(&self.path, || builder.build())?.map_err(|error| broken(&self.path, &error))?;
         Ok(RowGroup { path: Arc::clone(&self.path), reader, columns: Arc::clone(columns) })
     }
 }
@@ -128,11 +128,34 @@ fn load(path: &Path, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata,
 
 /// Runs a part of the Parquet library, which panics on some broken files; that becomes an error like the others.
 fn guarded<T>(path: &Path, read: impl FnOnce() -> T) -> Result<T, DataError> {
-    catch_unwind(AssertUnwindSafe(read)).map_err(|panic| {
+    silence_guarded_panics();
+    GUARDED.set(true);
+    let result = catch_unwind(AssertUnwindSafe(read));
+    GUARDED.set(false);
+    result.map_err(|panic| {
         let text = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
         let problem = format!("its content is damaged ({})", text.unwrap_or("the reader gave up"));
         DataError::Format { file: path.to_owned(), format: "Parquet", problem }
     })
+}
+
+thread_local! {
+    /// Whether a panic of this thread becomes an error in [`guarded`].
+    static GUARDED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// The panic hook prints before anybody can catch: from now on it says nothing of what [`guarded`] makes an error of, and
+/// all else goes to the hook that was there.
+fn silence_guarded_panics() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let usual = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if !GUARDED.get() {
+                usual(info);
+            }
+        }));
+    });
 }
 
 fn broken(path: &Path, error: &ParquetError) -> DataError {

@@ -203,7 +203,7 @@ fn settings_that_make_no_sense_name_their_key_and_a_bad_folder_is_an_error() {
 }
 
 #[test]
-fn progress_counts_every_row_and_memory_is_a_few_chunks() {
+fn progress_grows_up_to_every_row() {
     let config = small();
     let mut told = Vec::new();
     let folder = tempfile::tempdir().unwrap();

@@ -24,6 +24,7 @@ pub(super) fn check(experiment: &Experiment) -> Found {
     check_counts(experiment, &mut found);
     check_monitor(experiment, &mut found);
     check_optimisers(experiment, &mut found);
+    check_mask(experiment, &mut found);
     if !experiment.tasks.is_empty() {
         found.extend(model::check(&experiment.model, &experiment.tasks).err());
     }
@@ -182,6 +183,14 @@ fn check_monitor(experiment: &Experiment, found: &mut Found) {
             problem(found, "train.monitor", "GAUC needs to know the users: name their column as `data.user`");
         }
         Ok(_) => {}
+    }
+}
+
+fn check_mask(experiment: &Experiment, found: &mut Found) {
+    if !experiment.train.mask_loss && !experiment.model.task.has_heads_per_scenario() {
+        let message = "false trains the heads of every scenario on each row, and this model's heads are shared by all \
+                       scenarios; expected true";
+        problem(found, "train.mask_loss", message);
     }
 }
 

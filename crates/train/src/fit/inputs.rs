@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hinet_data::{Encoder, Part, SchemaConfig, Source, Split};
+use hinet_data::{Encoder, LabelCounts, Part, SchemaConfig, Source, Split};
 use serde::{Deserialize, Serialize};
 
 use crate::run_folder::{RunFolder, write_whole};
@@ -67,6 +67,16 @@ impl Inputs {
         Ok(Inputs { train, valid, test, encoder, record })
     }
 
+    /// Refuses a task that has nothing to tell apart. A run that is continued was asked when it began.
+    pub(crate) fn check_classes(&self) -> Result<(), TrainError> {
+        for (task, labels) in self.encoder.layout().tasks.iter().zip(self.encoder.labels()) {
+            if let Some((found, rows)) = one_class(*labels) {
+                return Err(TrainError::OneClass { task: task.name.clone(), found, rows });
+            }
+        }
+        Ok(())
+    }
+
     /// Opens the sources of a run that is continued, and takes its split and its encoder. `None` if the run had not come
     /// so far as to write them.
     pub(crate) fn resume(experiment: &Experiment, folder: &RunFolder) -> Result<Option<Inputs>, TrainError> {
@@ -97,6 +107,16 @@ impl Inputs {
         let checkpoint = folder.checkpoint();
         std::fs::create_dir_all(&checkpoint).map_err(TrainError::io(&checkpoint))?;
         write_whole(&checkpoint.join(ENCODER), self.encoder.to_json().as_bytes())
+    }
+}
+
+/// What was found in place of two classes, with the rows observed.
+fn one_class(labels: LabelCounts) -> Option<(&'static str, u64)> {
+    match labels {
+        LabelCounts { negatives: 0, positives: 0 } => Some(("no label was observed", 0)),
+        LabelCounts { negatives, positives: 0 } => Some(("every label is 0", negatives)),
+        LabelCounts { negatives: 0, positives } => Some(("every label is 1", positives)),
+        LabelCounts { .. } => None,
     }
 }
 

@@ -36,39 +36,6 @@ impl LossMeter {
     }
 }
 
-/// How many labels of each class every task had in train so far.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub(crate) struct ClassCounts {
-    /// Rows with label 0 and with label 1, per task.
-    counts: Vec<[u64; 2]>,
-}
-
-impl ClassCounts {
-    pub(crate) fn new(tasks: usize) -> ClassCounts {
-        ClassCounts { counts: vec![[0; 2]; tasks] }
-    }
-
-    /// Counts `labels` where `observed`, both `[rows * tasks]`.
-    pub(crate) fn add(&mut self, labels: &[f32], observed: &[bool]) {
-        let tasks = self.counts.len();
-        for (labels, observed) in labels.chunks_exact(tasks).zip(observed.chunks_exact(tasks)) {
-            for ((count, label), observed) in self.counts.iter_mut().zip(labels).zip(observed) {
-                count[usize::from(*label > 0.5)] += u64::from(*observed);
-            }
-        }
-    }
-
-    /// The first task with nothing to tell apart: its place, what was found, and its observed rows.
-    pub(crate) fn one_class(&self) -> Option<(usize, &'static str, u64)> {
-        self.counts.iter().enumerate().find_map(|(task, count)| match *count {
-            [0, 0] => Some((task, "no label was observed", 0)),
-            [rows, 0] => Some((task, "every label is 0", rows)),
-            [0, rows] => Some((task, "every label is 1", rows)),
-            [_, _] => None,
-        })
-    }
-}
-
 /// Rates since the last report and over the session.
 #[derive(Clone, Debug)]
 pub(crate) struct Pace {
@@ -138,15 +105,5 @@ mod tests {
         meter.add(&[TaskLoss { sum: 1.0, weight: 4.0 }, TaskLoss::default()]);
         assert_eq!(meter.take(), [Some(0.5), None]);
         assert_eq!(meter.take(), [None, None]);
-    }
-
-    #[test]
-    fn a_task_of_one_class_is_found_and_masked_labels_do_not_count() {
-        let mut counts = ClassCounts::new(2);
-        counts.add(&[0.0, 1.0, 1.0, 0.0], &[true, true, true, false]);
-        assert_eq!(counts.one_class(), Some((1, "every label is 1", 1)));
-        counts.add(&[0.0, 0.0], &[false, true]);
-        assert_eq!(counts.one_class(), None);
-        assert_eq!(ClassCounts::new(1).one_class(), Some((0, "no label was observed", 0)));
     }
 }

@@ -12,10 +12,8 @@ const FREE: [&str; 4] = ["train.threads", "train.checkpoint_every", "train.keep_
 pub(crate) fn check(folder: &RunFolder, experiment: &Experiment) -> Result<(), TrainError> {
     let config = folder.config();
     if !config.is_file() {
-        let io = TrainError::io(folder.path());
-        let empty = std::fs::read_dir(folder.path()).map_err(io)?.next().is_none();
         let path = folder.path().to_owned();
-        return if empty { Ok(()) } else { Err(TrainError::NotARun { path, missing: "config.toml" }) };
+        return if folder.is_unbegun()? { Ok(()) } else { Err(TrainError::NotARun { path, missing: "config.toml" }) };
     }
     let was = std::fs::read_to_string(&config).map_err(TrainError::io(&config))?;
     let was: Table = was

@@ -91,9 +91,6 @@ impl<'a, 'o> Session<'a, 'o> {
         }
         state.losses.add(self.step.losses());
         self.recent.add(self.step.losses());
-        if state.epoch == 0 {
-            state.classes.add(&batch.labels, &batch.observed);
-        }
         self.pace.step(batch.rows);
         let every = |every: u64| every > 0 && state.step.is_multiple_of(every);
         let (log, save) = (every(train.log_every), every(train.checkpoint_every));
@@ -127,10 +124,6 @@ impl<'a, 'o> Session<'a, 'o> {
     }
 
     fn end_epoch(&mut self) -> Result<(), TrainError> {
-        let first = self.state.epoch == 0;
-        if let Some((task, found, rows)) = first.then(|| self.state.classes.one_class()).flatten() {
-            return Err(TrainError::OneClass { task: self.size.tasks[task].clone(), found, rows });
-        }
         self.state.epoch += 1;
         self.state.batch = 0;
         if self.state.epoch >= self.experiment.train.epochs {

@@ -6,10 +6,10 @@ use hinet_tape::ScheduleState;
 use serde::{Deserialize, Serialize};
 
 use super::early_stop::Best;
-use super::meter::{ClassCounts, LossMeter};
+use super::meter::LossMeter;
 use super::timing::Timing;
 use crate::TrainError;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint::{self, Checkpoint, STATE};
 use crate::step::Step;
 
 /// The position of a fit and what it has summed up so far. Everything random is drawn from streams named by the seed
@@ -34,8 +34,6 @@ pub(crate) struct State {
     pub(crate) best: Best,
     /// Losses since the last line of the history.
     pub(crate) losses: LossMeter,
-    /// Labels seen in the first epoch.
-    pub(crate) classes: ClassCounts,
     /// Bytes of `history.jsonl`.
     pub(crate) history: u64,
     /// Bytes of TensorBoard's event file.
@@ -47,7 +45,6 @@ pub(crate) struct State {
     sparse_steps: u64,
 }
 
-const STATE: &str = "state";
 const BEST: &str = "best";
 
 impl State {
@@ -62,7 +59,6 @@ impl State {
             done: false,
             best: Best::default(),
             losses: LossMeter::new(tasks),
-            classes: ClassCounts::new(tasks),
             history: 0,
             tensorboard: 0,
             timing: Timing::start(),

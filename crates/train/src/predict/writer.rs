@@ -47,12 +47,9 @@ enum Inner {
 }
 
 impl TableWriter {
-    /// Begins a table of this schema; its folder is made if need be.
+    /// Begins a table of this schema, in a folder that is there: one that is not is more likely misspelt than wanted.
     pub(super) fn create(path: &Path, schema: &SchemaRef) -> Result<TableWriter, TrainError> {
         let format = Format::of(path)?;
-        if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-            fs::create_dir_all(folder).map_err(TrainError::io(folder))?;
-        }
         let beside = beside(path);
         let file = File::create(&beside).map_err(TrainError::io(path))?;
         let inner = match format {

@@ -5,6 +5,8 @@ use std::path::Path;
 
 use hinet_train::{CheckReport, Experiment, Severity, check};
 
+use crate::shop::owned;
+
 const CONFIG: &str = r#"
 [data]
 train = "train.csv"
@@ -68,9 +70,8 @@ fn write(folder: &Path) {
 fn report(sets: &[(&str, &str)]) -> CheckReport {
     let folder = tempfile::tempdir().unwrap();
     write(folder.path());
-    let sets: Vec<(String, String)> = sets.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-    let experiment =
-        Experiment::load(&folder.path().join("shop.toml"), &sets).unwrap_or_else(|error| panic!("{error}"));
+    let path = folder.path().join("shop.toml");
+    let experiment = Experiment::load(&path, &owned(sets)).unwrap_or_else(|error| panic!("{error}"));
     check(&experiment).unwrap_or_else(|error| panic!("{error}"))
 }
 

@@ -5,6 +5,8 @@ use std::path::Path;
 use hinet_train::{Experiment, ExperimentError, Problem, json_schema};
 use proptest::prelude::*;
 
+use crate::shop::owned;
+
 /// A file that uses most of what there is.
 const FULL: &str = r#"# An experiment.
 config_version = 1
@@ -64,8 +66,7 @@ fn read(text: &str) -> Result<Experiment, ExperimentError> {
 }
 
 fn set(text: &str, sets: &[(&str, &str)]) -> Result<Experiment, ExperimentError> {
-    let sets: Vec<(String, String)> = sets.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect();
-    Experiment::parse(text, Path::new("conf/shop.toml"), &sets)
+    Experiment::parse(text, Path::new("conf/shop.toml"), &owned(sets))
 }
 
 fn problems(result: Result<Experiment, ExperimentError>) -> Vec<Problem> {
@@ -364,6 +365,31 @@ fn what_is_written_back_reads_the_same_from_any_folder() {
         assert_eq!(again, experiment, "{written}");
         assert_eq!(again.to_toml(), written);
         assert!(written.contains("learning_rate = 0.001"), "{written}");
+    }
+}
+
+#[test]
+fn an_unmasked_loss_on_heads_shared_by_scenarios_is_refused_in_its_line() {
+    let shared = FULL.replace("sub_experts = 3", "sub_experts = 3\ntask_scope = \"task\"");
+    read(&shared).unwrap();
+    let text = shared.replace("epochs = 2", "epochs = 2\nmask_loss = false");
+    let line = text.lines().position(|line| line.starts_with("mask_loss")).unwrap() + 1;
+    let found = problems(read(&text));
+    assert_eq!((found.len(), found[0].key.as_str(), found[0].line), (1, "train.mask_loss", Some(line)), "{found:?}");
+    read(&FULL.replace("epochs = 2", "epochs = 2\nmask_loss = false")).unwrap();
+}
+
+#[test]
+fn what_is_nearly_a_word_for_missing_cells_is_refused_and_a_value_is_not() {
+    for (slip, word) in [("own-row", "own_row"), ("OWN_ROW", "own_row"), ("own_rows", "own_row"), ("Error", "error")] {
+        let message = refusal("missing = 0", &format!("missing = {slip:?}"));
+        assert!(
+            message.contains("`feature.0.missing`") && message.contains(&format!("did you mean `{word}`?")),
+            "{message}"
+        );
+    }
+    for value in ["other", "home", "row"] {
+        read(&FULL.replace("missing = 0", &format!("missing = {value:?}"))).unwrap();
     }
 }
 

@@ -191,9 +191,47 @@ fn a_fit_that_diverges_names_its_step_and_what_to_try() {
 fn a_task_of_one_class_is_refused() {
     let shop = Shop::new();
     let sets = [("task", r#"[{ name = "none", label = "click * 0" }]"#)];
-    let error = fit_quietly(&shop.experiment(&sets), &shop.path("run"), false).unwrap_err();
-    let TrainError::OneClass { task, found, rows } = &error else { panic!("{error}") };
-    assert_eq!((task.as_str(), *found, *rows), ("none", "every label is 0", 1500));
+    // However soon the run would end.
+    for steps in ["1", "1000"] {
+        let sets = [&sets[..], &[("train.max_steps", steps)]].concat();
+        let error = fit_quietly(&shop.experiment(&sets), &shop.path("run"), false).unwrap_err();
+        let TrainError::OneClass { task, found, rows } = &error else { panic!("{error}") };
+        assert_eq!((task.as_str(), *found, *rows), ("none", "every label is 0", 1500));
+        assert!(!shop.path("run").exists());
+    }
+}
+
+#[test]
+fn a_run_that_fails_before_its_first_checkpoint_leaves_no_folder_and_a_later_one_leaves_it() {
+    let shop = Shop::new();
+    let valid = std::fs::read_to_string(shop.path("valid.csv")).unwrap();
+    std::fs::write(shop.path("valid.csv"), valid.replacen(",home,", ",moon,", 1)).unwrap();
+    let out = shop.path("deep/run");
+    let early = shop.experiment(&[("train.track", r#"["tensorboard"]"#)]);
+    fit_quietly(&early, &out, false).unwrap_err();
+    assert!(!out.exists());
+    // What was there before stays.
+    std::fs::create_dir_all(&out).unwrap();
+    fit_quietly(&early, &out, true).unwrap_err();
+    assert!(out.exists());
+    let late = shop.path("late");
+    let experiment = shop.experiment(&[("train.checkpoint_every", "5")]);
+    fit_quietly(&experiment, &late, false).unwrap_err();
+    std::fs::write(shop.path("valid.csv"), valid).unwrap();
+    assert_eq!(fit_quietly(&experiment, &late, true).unwrap().timing.sessions, 2, "it goes on from its checkpoint");
+    fit_quietly(&early, &shop.path("deep/other"), false).unwrap();
+}
+
+#[test]
+fn a_run_killed_at_its_very_first_write_is_started_by_resume() {
+    let shop = Shop::new();
+    let out = shop.path("run");
+    std::fs::create_dir(&out).unwrap();
+    std::fs::write(out.join(".config.toml.new"), "config_ver").unwrap();
+    let experiment = shop.experiment(&[("train.epochs", "1")]);
+    assert!(matches!(fit_quietly(&experiment, &out, false), Err(TrainError::RunExists { .. })));
+    fit_quietly(&experiment, &out, true).unwrap();
+    assert!(!out.join(".config.toml.new").exists());
 }
 
 #[test]

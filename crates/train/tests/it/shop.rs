@@ -39,9 +39,13 @@ impl Shop {
 
     /// The experiment with some values set.
     pub(crate) fn experiment(&self, sets: &[(&str, &str)]) -> Experiment {
-        let sets: Vec<_> = sets.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect();
-        Experiment::parse(CONFIG, &self.path("shop.toml"), &sets).unwrap()
+        Experiment::parse(CONFIG, &self.path("shop.toml"), &owned(sets)).unwrap()
     }
+}
+
+/// Values of `--set` as the command line gives them.
+pub(crate) fn owned(sets: &[(&str, &str)]) -> Vec<(String, String)> {
+    sets.iter().map(|&(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
 fn line(row: u64) -> String {
