@@ -14,11 +14,11 @@
 mod auc;
 mod builder;
 mod calibration;
-mod csv;
 mod gauc;
 mod log_loss;
 mod ranking;
 mod scored;
+mod table;
 
 pub(crate) use auc::auc_of_sorted;
 pub use builder::{MetricsBuilder, MetricsError, MetricsOptions};
@@ -121,7 +121,7 @@ impl Metrics {
 
     /// One line per split and cell, the overall ones with the scenario left empty; an undefined metric is empty.
     pub fn to_csv(&self) -> String {
-        csv::text(&self.splits)
+        table::csv(&self.splits)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::SplitMetrics;
 
-pub(super) fn text(splits: &BTreeMap<String, SplitMetrics>) -> String {
+pub(super) fn csv(splits: &BTreeMap<String, SplitMetrics>) -> String {
     let mut text =
         String::from("split,scenario,task,rows,positives,auc,gauc,users,logloss,pcoc,ece,ndcg,mrr,requests\n");
     for (split, metrics) in splits {
