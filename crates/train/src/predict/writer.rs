@@ -165,7 +165,7 @@ mod tests {
     #[test]
     fn each_ending_writes_its_format() {
         let folder = tempfile::tempdir().unwrap();
-        let path = |name: &str| folder.path().join("deep").join(name);
+        let path = |name: &str| folder.path().join(name);
         for name in ["p.csv", "p.jsonl", "p.parquet"] {
             write(&path(name));
         }

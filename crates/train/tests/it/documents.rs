@@ -23,8 +23,9 @@ fn the_reference_of_the_experiment_file_is_the_generated_one() {
 #[test]
 fn every_committed_experiment_is_read_and_written_back() {
     let mut seen = 0;
-    for entry in fs::read_dir(root().join("experiments")).unwrap() {
-        let path = entry.unwrap().path();
+    let folders = ["experiments", "experiments/studies"].map(|folder| root().join(folder));
+    let files = folders.iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten();
+    for path in files.map(|entry| entry.unwrap().path()).filter(|path| path.is_file()) {
         let text = fs::read_to_string(&path).unwrap();
         // Settings of the generator of synthetic data stand there too.
         if path.extension().is_none_or(|ending| ending != "toml") || !text.contains("[[task]]") {
