@@ -41,10 +41,10 @@ def engines(threads, rows, seconds):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=float, default=5)
+    parser.add_argument("--seconds", type=int, default=5)
     parser.add_argument("--batch", type=int, nargs="+", default=[1024])
     options = parser.parse_args()
-    subprocess.run(["cargo", "build", "--release", "-p", "hinet-train", "--example", "reference_step"], cwd=ROOT, check=True)
+    subprocess.run(["cargo", "build", "--release", "--workspace", "--example", "reference_step"], cwd=ROOT, check=True)
     cells, ratios = [], {}
     print("| engine | threads | batch | rows/s, median | spread | hinet / engine | peak RSS, MB |")
     print("| --- | --- | --- | --- | --- | --- | --- |")
