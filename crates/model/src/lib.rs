@@ -73,5 +73,8 @@ pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
 pub use network::{Form, Network, Objective, Output};
 pub use plan::{Plan, PlanWorkspace};
-pub use scenario::{ConcatOrder, HinetConfig, IdentityConfig, ScenarioLayerConfig};
-pub use task::{CgcConfig, CgcGate, ProductConfig, TaskLayerConfig, TaskScope, TowerConfig};
+pub use scenario::{ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, ScenarioLayerConfig};
+pub use task::{
+    CgcConfig, CgcGate, Gates, HmoeConfig, Mix, MmoeConfig, ProductConfig, StarConfig, TaskLayerConfig, TaskScope,
+    TowerConfig,
+};

@@ -1,4 +1,22 @@
 //! A network: the layers of a model recorded into one graph, in one of three forms.
+//!
+//! # Probes
+//!
+//! Layers name what is worth a look ([`Network::probe`]); the names are the same in every layer:
+//!
+//! | name | shape | what |
+//! | --- | --- | --- |
+//! | `scenario` | `[batch, scenario width]` | result of the scenario layer |
+//! | `expert.shared`, `expert.scenario`, `expert.attended` | `[batch, experts * h]` | HiNet's G, S_m and A_i |
+//! | `gate.shared`, `gate.scenario` | `[batch, experts * sub-experts]` | gates over the sub-experts of each expert |
+//! | `san` | `[scenarios, scenarios]`, or `[batch, scenarios]` with `san_query = "row"` | weight of each other scenario |
+//! | `gate.task` | `[batch, heads * experts]` | gate of each head over experts, on the last level |
+//! | `gate.path` | as above | gate of the path that shared experts above read (PLE) |
+//! | `gate.mix` | `[batch, heads * scenarios]` | HMoE's weight of each scenario's score |
+//! | `mixed.task`, `mixed.path` | `[batch, mixtures * h]` | what those gates make of the experts |
+//!
+//! Levels below the last add their name: `gate.task.level0`. Where a row goes through experts of every scenario, columns
+//! run over scenarios first.
 
 mod bank;
 mod recorder;

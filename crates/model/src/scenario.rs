@@ -2,11 +2,13 @@
 
 mod hinet;
 mod identity;
+mod partitioned_norm;
 
 use hinet_tape::Value;
 
 pub use hinet::{ConcatOrder, HinetConfig};
 pub use identity::IdentityConfig;
+pub use partitioned_norm::PartitionedNormConfig;
 
 use crate::config::slot;
 use crate::error::ModelError;
@@ -19,6 +21,8 @@ slot! {
         Hinet(HinetConfig) = "hinet",
         /// Hands the dense input on: nothing is learnt about scenarios here.
         Identity(IdentityConfig) = "identity",
+        /// Normalises each scenario's rows by their own statistics (STAR).
+        PartitionedNorm(PartitionedNormConfig) = "partitioned_norm",
     }
 }
 
@@ -27,6 +31,7 @@ impl ScenarioLayerConfig {
         match self {
             ScenarioLayerConfig::Hinet(config) => config.check(),
             ScenarioLayerConfig::Identity(IdentityConfig {}) => Ok(()),
+            ScenarioLayerConfig::PartitionedNorm(config) => config.check(),
         }
     }
 
@@ -39,6 +44,7 @@ impl ScenarioLayerConfig {
         match self {
             ScenarioLayerConfig::Hinet(config) => hinet::record(config, recorder, x),
             ScenarioLayerConfig::Identity(IdentityConfig {}) => x,
+            ScenarioLayerConfig::PartitionedNorm(config) => partitioned_norm::record(config, recorder, x),
         }
     }
 }

@@ -2,6 +2,9 @@
 
 mod cgc;
 mod heads;
+mod hmoe;
+mod mmoe;
+mod star;
 mod tower;
 
 use hinet_data::Layout;
@@ -9,6 +12,9 @@ use hinet_tape::Value;
 
 pub use cgc::{CgcConfig, CgcGate};
 pub use heads::{ProductConfig, TaskScope};
+pub use hmoe::{HmoeConfig, Mix};
+pub use mmoe::{Gates, MmoeConfig};
+pub use star::StarConfig;
 pub use tower::TowerConfig;
 
 use crate::config::slot;
@@ -20,8 +26,14 @@ slot! {
     TaskLayerConfig, default Cgc {
         /// Customised gate control: experts of each task beside shared ones, and a gate per task; towers on top.
         Cgc(CgcConfig) = "cgc",
-        /// A tower per task, and nothing shared between them.
+        /// A tower per task, over a bottom that they share or nothing.
         Tower(TowerConfig) = "tower",
+        /// Experts that all tasks share, and a gate per task or one for all; towers on top.
+        Mmoe(MmoeConfig) = "mmoe",
+        /// Shared experts, and each score a mixture of the scores by the towers of all scenarios.
+        Hmoe(HmoeConfig) = "hmoe",
+        /// A network per scenario that is the product of its own weights and shared ones (STAR).
+        Star(StarConfig) = "star",
     }
 }
 
@@ -40,6 +52,9 @@ impl TaskLayerConfig {
         match self {
             TaskLayerConfig::Cgc(config) => config.check(layout),
             TaskLayerConfig::Tower(config) => config.check(layout),
+            TaskLayerConfig::Mmoe(config) => config.check(layout),
+            TaskLayerConfig::Hmoe(config) => config.check(layout),
+            TaskLayerConfig::Star(config) => config.check(layout),
         }
     }
 
@@ -49,6 +64,8 @@ impl TaskLayerConfig {
         let scope = match self {
             TaskLayerConfig::Cgc(config) => config.task_scope,
             TaskLayerConfig::Tower(config) => config.task_scope,
+            TaskLayerConfig::Mmoe(config) => config.task_scope,
+            TaskLayerConfig::Hmoe(_) | TaskLayerConfig::Star(_) => TaskScope::ScenarioTask,
         };
         scope != TaskScope::Task
     }
@@ -62,6 +79,9 @@ impl TaskLayerConfig {
         match self {
             TaskLayerConfig::Cgc(config) => cgc::record(config, recorder, input),
             TaskLayerConfig::Tower(config) => tower::record(config, recorder, input),
+            TaskLayerConfig::Mmoe(config) => mmoe::record(config, recorder, input),
+            TaskLayerConfig::Hmoe(config) => hmoe::record(config, recorder, input),
+            TaskLayerConfig::Star(config) => star::record(config, recorder, input),
         }
     }
 }

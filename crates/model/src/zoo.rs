@@ -17,6 +17,17 @@ pub struct Preset {
     pub aliases: &'static [&'static str],
     /// What it is, in a sentence.
     pub about: &'static str,
+    /// How a model made for many tasks only, or for many scenarios only, serves both.
+    ///
+    /// | recipe | means |
+    /// | --- | --- |
+    /// | `native` | made for both |
+    /// | `R1` | each task of each scenario counts as a task |
+    /// | `R2` | the scenarios' network makes one representation, which heads of the tasks read |
+    /// | `R3` | the scenarios' network once per task, over common embeddings |
+    /// | `R4` | the scenario conditions a network of many tasks |
+    /// | `-` | does not ask: nothing is shared, or there are no layers |
+    pub recipe: &'static str,
     /// The slots as the experiment file would say them.
     json: &'static str,
     /// What it asks of training, likewise.
@@ -29,6 +40,7 @@ pub const PRESETS: &[Preset] = &[
         name: "hinet",
         aliases: &[],
         about: "HiNet (ICDE 2023) as its paper describes it.",
+        recipe: "native",
         json: r#"{ "scenario": { "kind": "hinet" }, "task": { "kind": "cgc" } }"#,
         train: "{}",
     },
@@ -36,6 +48,7 @@ pub const PRESETS: &[Preset] = &[
         name: "hinet_official",
         aliases: &["official_compat"],
         about: "HiNet as its authors' code computes it, with that code's sizes and departures from the paper.",
+        recipe: "native",
         json: r#"{
             "input_norm": "frozen_affine",
             "scenario": {
@@ -51,9 +64,61 @@ pub const PRESETS: &[Preset] = &[
         train: r#"{ "scenario_weight_power": 0.0, "mask_loss": false }"#,
     },
     Preset {
+        name: "shared_bottom",
+        aliases: &[],
+        about: "Shared-Bottom: one network that all tasks of all scenarios share, and a tower for each.",
+        recipe: "R1",
+        json: r#"{
+            "scenario": { "kind": "identity" },
+            "task": { "kind": "tower", "bottom_units": [128, 64], "tower_units": [32] }
+        }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "omoe",
+        aliases: &[],
+        about: "OMoE (KDD 2018): experts mixed by one gate, and a tower for each task of each scenario.",
+        recipe: "R1",
+        json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "mmoe", "gates": "one" } }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "mmoe",
+        aliases: &[],
+        about: "MMoE (KDD 2018): experts that all share, a gate and a tower for each task of each scenario.",
+        recipe: "R1",
+        json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "mmoe" } }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "ple",
+        aliases: &[],
+        about: "PLE (RecSys 2020): two levels of shared experts and of those of each task of each scenario.",
+        recipe: "R1",
+        json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "cgc", "cgc_levels": 2 } }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "hmoe",
+        aliases: &[],
+        about: "HMoE (CIKM 2020): shared experts, and each score a mixture of what all scenarios' towers say.",
+        recipe: "R3",
+        json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "hmoe" } }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "star",
+        aliases: &[],
+        about: "STAR (CIKM 2021): partitioned norm, a star of networks for each task, an auxiliary network.",
+        recipe: "R3",
+        json: r#"{ "scenario": { "kind": "partitioned_norm" }, "task": { "kind": "star" } }"#,
+        train: "{}",
+    },
+    Preset {
         name: "towers",
         aliases: &[],
         about: "A tower for each task of each scenario over shared embeddings; nothing else is shared.",
+        recipe: "R1",
         json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "tower" } }"#,
         train: "{}",
     },
@@ -61,6 +126,7 @@ pub const PRESETS: &[Preset] = &[
         name: "logistic_regression",
         aliases: &[],
         about: "A linear function of the embeddings for each task: logistic regression where dims are at least the number of tasks.",
+        recipe: "-",
         json: r#"{
             "scenario": { "kind": "identity" },
             "task": { "kind": "tower", "task_scope": "task", "tower_units": [] }

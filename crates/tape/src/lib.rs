@@ -9,7 +9,8 @@
 //!
 //! Values are row-major `f32`. They have the rows of the batch, or a fixed number of rows. The rows of a batch are
 //! sorted by *group* (scenario), and [`Feed::offsets`] says where each group lies; a value with one fixed row per group
-//! meets every row of the batch with the row of its own group. There are no other broadcasting rules.
+//! meets every row of the batch with the row of its own group. Elementwise arithmetic also repeats fixed rows beside a
+//! multiple of them. There are no other broadcasting rules.
 //!
 //! # Operators
 //!

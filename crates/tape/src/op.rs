@@ -82,7 +82,8 @@ impl<'a> Context<'a> {
             (from, to) if from == to => RowMap::Same,
             (Rows::Fixed(1), _) => RowMap::One,
             (Rows::Fixed(_), Rows::Batch) => RowMap::Group(self.row_group),
-            (Rows::Fixed(_) | Rows::Batch, _) => unreachable!("the graph refuses other rows"),
+            (Rows::Fixed(rows), Rows::Fixed(_)) => RowMap::Repeated(rows),
+            (Rows::Batch, _) => unreachable!("the graph refuses other rows"),
         }
     }
 }
@@ -96,6 +97,8 @@ pub(crate) enum RowMap<'a> {
     One,
     /// The row of r's group.
     Group(&'a [u32]),
+    /// Row r of that many rows, repeated over and over.
+    Repeated(usize),
 }
 
 impl RowMap<'_> {
@@ -105,6 +108,7 @@ impl RowMap<'_> {
             RowMap::Same => row,
             RowMap::One => 0,
             RowMap::Group(groups) => groups[row] as usize,
+            RowMap::Repeated(rows) => row % rows,
         }
     }
 

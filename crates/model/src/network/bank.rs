@@ -25,6 +25,7 @@ pub(crate) struct Bank<'a> {
     owner: Owner,
     copies: Option<usize>,
     routing: Routing,
+    centre: Option<&'a str>,
 }
 
 /// One layer of every network of a bank.
@@ -34,6 +35,15 @@ pub(crate) struct Layer {
     pub(crate) outer: usize,
     pub(crate) bias: bool,
     pub(crate) activation: Activation,
+}
+
+/// The matrices of one layer: the dims before those of one matrix, its rows and columns, and how it starts.
+#[derive(Clone, Debug)]
+struct Matrix {
+    dims: Vec<usize>,
+    inner: usize,
+    columns: usize,
+    init: Init,
 }
 
 /// Consecutive layers of every network of a bank, ReLU and dropout after each.
@@ -58,12 +68,12 @@ pub(crate) enum Reads {
 impl<'a> Bank<'a> {
     /// One network per owner.
     pub(crate) fn one(name: &'a str, owner: Owner) -> Bank<'a> {
-        Bank { name, owner, copies: None, routing: Routing::Own }
+        Bank { name, owner, copies: None, routing: Routing::Own, centre: None }
     }
 
     /// Several networks per owner.
     pub(crate) fn many(name: &'a str, owner: Owner, copies: usize) -> Bank<'a> {
-        Bank { name, owner, copies: Some(copies), routing: Routing::Own }
+        Bank { name, owner, copies: Some(copies), routing: Routing::Own, centre: None }
     }
 
     /// The same bank, where rows go through the blocks of their own scenario, or of all.
@@ -71,13 +81,15 @@ impl<'a> Bank<'a> {
         Bank { routing, ..self }
     }
 
+    /// The points of a star (STAR): a scenario's matrix is the elementwise product of its own, which starts as ones,
+    /// and one of the bank of this name, which all scenarios share; biases are sums likewise.
+    pub(crate) fn around(self, centre: &'a str) -> Bank<'a> {
+        Bank { centre: Some(centre), ..self }
+    }
+
     /// A bank with one network per owner under the same name.
     pub(crate) fn one_beside(&self) -> Bank<'a> {
         Bank { copies: None, ..*self }
-    }
-
-    pub(crate) fn name(&self) -> &'a str {
-        self.name
     }
 
     /// Networks per owner.
@@ -92,6 +104,14 @@ impl Owner {
         match self {
             Owner::Everyone | Owner::Scenario => 1,
             Owner::Task(tasks) | Owner::ScenarioTask(tasks) => tasks,
+        }
+    }
+
+    /// Who owns what all scenarios share.
+    fn of_all_scenarios(self) -> Owner {
+        match self {
+            Owner::Everyone | Owner::Scenario => Owner::Everyone,
+            Owner::Task(tasks) | Owner::ScenarioTask(tasks) => Owner::Task(tasks),
         }
     }
 
@@ -137,16 +157,8 @@ impl Recorder<'_> {
             Reads::Owners => (Vec::new(), 1, copies * outer),
             Reads::Everything | Reads::Own => (bank.copies.into_iter().collect(), copies, outer),
         };
-        let owners = (bank.owner != Owner::Everyone).then_some(scenarios * within);
-        let dims: Vec<usize> = owners.into_iter().chain(dims).collect();
-
-        let weight_dims = [&dims[..], &[inner, columns]].concat();
-        let init = Init::XavierUniform { fan_in: inner, fan_out: outer };
-        let weight = self.parameter(&format!("{}.{layer}.weight", bank.name), weight_dims, init, bank.owner.scope());
-        let bias = bias.then(|| {
-            let dims = [&dims[..], &[columns]].concat();
-            self.parameter(&format!("{}.{layer}.bias", bank.name), dims, Init::Zeros, bank.owner.scope())
-        });
+        let matrix = Matrix { dims, inner, columns, init: Init::XavierUniform { fan_in: inner, fan_out: outer } };
+        let (weight, bias) = self.weights(bank, layer, &matrix, bias);
         let source = if reads == Reads::Everything { Source::Shared } else { Source::PerExpert };
         // Where rows do not part by scenario, the scenarios are just more experts.
         let routed = bank.routing == Routing::Own;
@@ -154,6 +166,33 @@ impl Recorder<'_> {
         let op =
             LinearOp { weight, bias, groups, experts: experts * matrices, source, routing: bank.routing, activation };
         self.graph.linear(x, op)
+    }
+
+    /// The weight of a layer and its bias.
+    fn weights(&mut self, bank: &Bank<'_>, layer: &str, matrix: &Matrix, bias: bool) -> (Value, Option<Value>) {
+        let Some(centre) = bank.centre else {
+            return self.weights_of(bank, layer, matrix, bias);
+        };
+        let own = Matrix { init: Init::Ones, ..matrix.clone() };
+        let (own_weight, own_bias) = self.weights_of(bank, layer, &own, bias);
+        let centre = Bank { name: centre, owner: bank.owner.of_all_scenarios(), ..*bank };
+        let (weight, bias) = self.weights_of(&centre, layer, matrix, bias);
+        let bias = own_bias.zip(bias).map(|(own, shared)| self.graph.add(own, shared));
+        (self.graph.mul(own_weight, weight), bias)
+    }
+
+    fn weights_of(&mut self, bank: &Bank<'_>, layer: &str, matrix: &Matrix, bias: bool) -> (Value, Option<Value>) {
+        let scenarios = if bank.owner.is_per_scenario() { self.scenarios() } else { 1 };
+        let owners = (bank.owner != Owner::Everyone).then_some(scenarios * bank.owner.within());
+        let dims: Vec<usize> = owners.iter().chain(&matrix.dims).copied().collect();
+        let weight_dims = [&dims[..], &[matrix.inner, matrix.columns]].concat();
+        let scope = bank.owner.scope();
+        let weight = self.parameter(&format!("{}.{layer}.weight", bank.name), weight_dims, matrix.init, scope);
+        let bias = bias.then(|| {
+            let dims = [&dims[..], &[matrix.columns]].concat();
+            self.parameter(&format!("{}.{layer}.bias", bank.name), dims, Init::Zeros, scope)
+        });
+        (weight, bias)
     }
 
     /// Consecutive layers of every network of a bank; `reads` is for the first one. See [`Recorder::linear`].

@@ -54,14 +54,6 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    /// Which of the blocks private to scenarios a row goes through in the task layer.
-    pub(crate) fn head_routing(&self) -> Routing {
-        match self.form {
-            Form::Own => Routing::Own,
-            Form::Every | Form::Mean => Routing::All,
-        }
-    }
-
     /// Keeps a value to be looked at.
     pub(crate) fn probe(&mut self, name: &str, value: Value) {
         self.probes.push((name.to_owned(), value));

@@ -118,11 +118,11 @@ pub(super) fn record(config: &HinetConfig, r: &mut Recorder<'_>, x: Value) -> Va
     let routing = if with_san { Routing::All } else { r.routing() };
 
     let shared = Bank::many("scenario.shared", Owner::Everyone, config.shared_sub_experts);
-    let shared = sei(config, r, x, &shared);
+    let shared = sei(config, r, x, (&shared, "gate.shared"));
     let specific = Bank::many("scenario.specific", Owner::Scenario, config.sub_experts).routed(routing);
-    let specific = sei(config, r, x, &specific);
-    r.probe("shared", shared);
-    r.probe("specific", specific);
+    let specific = sei(config, r, x, (&specific, "gate.scenario"));
+    r.probe("expert.shared", shared);
+    r.probe("expert.scenario", specific);
 
     let (own, attended) = match r.form() {
         Form::Mean => {
@@ -133,7 +133,7 @@ pub(super) fn record(config: &HinetConfig, r: &mut Recorder<'_>, x: Value) -> Va
             let alpha = san(config, r);
             let others = if config.san_stop_gradient { r.graph.stop_gradient(specific) } else { specific };
             let attended = r.graph.mixture(alpha, vec![blocks(others, 0..scenarios)], width);
-            r.probe("attended", attended);
+            r.probe("expert.attended", attended);
             if !config.san_stop_gradient {
                 r.crosses_scenarios("scenario.specific.");
             }
@@ -153,7 +153,7 @@ pub(super) fn record(config: &HinetConfig, r: &mut Recorder<'_>, x: Value) -> Va
 /// # Shapes
 /// - `x`: `[batch, width]`
 /// - returns: `[batch, experts * h]`, one expert or one per scenario
-fn sei(config: &HinetConfig, r: &mut Recorder<'_>, x: Value, bank: &Bank<'_>) -> Value {
+fn sei(config: &HinetConfig, r: &mut Recorder<'_>, x: Value, (bank, probe): (&Bank<'_>, &str)) -> Value {
     let count = bank.copies();
     let sub_experts = r.mlp(bank, x, Reads::Everything, Stack { units: &config.units, dropout: config.sei_dropout });
     let gate = Layer {
@@ -163,7 +163,7 @@ fn sei(config: &HinetConfig, r: &mut Recorder<'_>, x: Value, bank: &Bank<'_>) ->
     };
     let gate = r.linear(&bank.one_beside(), "gate", x, (Reads::Everything, gate));
     let gate = r.graph.softmax(gate, count, None);
-    r.probe(&format!("{}.gate", bank.name()), gate);
+    r.probe(probe, gate);
     let experts = r.width(gate) / count;
     let outputs = (0..experts).map(|expert| blocks(sub_experts, expert * count..(expert + 1) * count));
     r.graph.mixture(gate, outputs.collect(), config.width())
@@ -200,6 +200,6 @@ fn san(config: &HinetConfig, r: &mut Recorder<'_>) -> Value {
         let others = r.graph.constant(scenarios, scenarios, others.map(|other| f32::from(u8::from(other))).collect());
         r.graph.mul(all, others)
     };
-    r.probe("san.alpha", alpha);
+    r.probe("san", alpha);
     alpha
 }

@@ -151,7 +151,7 @@ impl Cgc<'_> {
             return vec![Vec::new(); heads];
         }
         let name = format!("task.level{level}.specific");
-        let bank = Bank::many(&name, self.heads.owner(), count).routed(r.head_routing());
+        let bank = Bank::many(&name, self.heads.owner(), count).routed(self.heads.routing());
         let reads = if level == 0 { Reads::Everything } else { Reads::Owners };
         let experts = r.mlp(&bank, own, reads, self.expert());
         (0..heads).map(|head| blocks(experts, head * count..(head + 1) * count)).collect()
@@ -160,21 +160,16 @@ impl Cgc<'_> {
     /// The shared experts that each view sees, `[views][shared]`.
     fn shared_experts(&self, r: &mut Recorder<'_>, level: usize, shared: Value) -> Vec<Vec<Block>> {
         let (count, views) = (self.config.shared, self.heads.views());
-        if count == 0 {
-            return vec![Vec::new(); views];
-        }
         let name = format!("task.level{level}.shared");
+        if level == 0 || count == 0 {
+            return self.heads.pools(r, (&name, count), shared, self.expert());
+        }
         if self.config.task_scope == TaskScope::PerScenario {
-            let bank = Bank::many(&name, Owner::Scenario, count).routed(r.head_routing());
-            let reads = if level == 0 { Reads::Everything } else { Reads::Owners };
-            let experts = r.mlp(&bank, shared, reads, self.expert());
+            let bank = Bank::many(&name, Owner::Scenario, count).routed(self.heads.routing());
+            let experts = r.mlp(&bank, shared, Reads::Owners, self.expert());
             return (0..views).map(|view| blocks(experts, view * count..(view + 1) * count)).collect();
         }
         let bank = Bank::many(&name, Owner::Everyone, count);
-        if level == 0 {
-            let experts = r.mlp(&bank, shared, Reads::Everything, self.expert());
-            return vec![blocks(experts, 0..count); views];
-        }
         let width = r.width(shared) / views;
         let per_view = (0..views).map(|view| {
             let path = r.graph.slice(shared, view * width, width);
@@ -192,13 +187,14 @@ impl Cgc<'_> {
     fn gated(
         &self,
         r: &mut Recorder<'_>,
-        (level, name): (usize, &str),
+        (number, name): (usize, &str),
         (input, reads, owner): (Value, Reads, Owner),
         mixtures: Vec<Vec<Block>>,
     ) -> Value {
         let experts = mixtures[0].len();
-        let level = format!("task.level{level}");
-        let bank = Bank::one(&level, owner).routed(r.head_routing());
+        let level = format!("level{number}");
+        let bank = format!("task.{level}");
+        let bank = Bank::one(&bank, owner).routed(self.heads.routing());
         let gate = Layer { outer: experts, bias: self.config.cgc_gate_bias, activation: Activation::Identity };
         let gate = r.linear(&bank, name, input, (reads, gate));
         let size = match self.config.cgc_gate {
@@ -206,10 +202,12 @@ impl Cgc<'_> {
             CgcGate::Sum => 1,
         };
         let gate = r.graph.softmax(gate, size, None);
-        r.probe(&format!("{level}.{name}"), gate);
         let width = self.config.expert_units.last().copied().unwrap_or(1);
         let mixed = r.graph.mixture(gate, mixtures, width);
-        r.probe(&format!("{level}.{name}.mixture"), mixed);
+        let probe = if name == "gate" { "task" } else { "path" };
+        let below = if number + 1 == self.config.cgc_levels { String::new() } else { format!(".{level}") };
+        r.probe(&format!("gate.{probe}{below}"), gate);
+        r.probe(&format!("mixed.{probe}{below}"), mixed);
         mixed
     }
 }

@@ -1,14 +1,14 @@
 //! What task layers share: who owns a head, and how heads become probabilities of tasks.
 
 use hinet_data::Layout;
-use hinet_tape::{Activation, Block, Value};
+use hinet_tape::{Activation, Block, Routing, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TaskOutput;
 use crate::config::bad;
 use crate::error::ModelError;
-use crate::network::{Form, Output, Owner, Recorder};
+use crate::network::{Bank, Form, Output, Owner, Reads, Recorder, Stack, blocks};
 
 /// Who owns the heads and the shared experts of a task layer. A head is what is learnt for one task alone: its
 /// experts, gate and tower.
@@ -40,6 +40,7 @@ pub struct ProductConfig {
 
 /// The heads of a task layer and what becomes of them. Columns run over *views*, then heads: one view (the row's own
 /// scenario) or one per scenario, as the form of the network asks.
+#[derive(Clone, Debug)]
 pub(super) struct Heads {
     scope: TaskScope,
     /// The task of each head.
@@ -47,6 +48,7 @@ pub(super) struct Heads {
     /// Per task, the heads that are multiplied; one for a plain task.
     factors: Vec<Vec<usize>>,
     views: usize,
+    routing: Routing,
 }
 
 impl Heads {
@@ -56,11 +58,18 @@ impl Heads {
         let tasks: Vec<usize> = (0..r.tasks()).filter(needed).collect();
         let head_of = |task: &usize| tasks.iter().position(|known| known == task);
         let factors = factors.iter().map(|factors| factors.iter().filter_map(head_of).collect()).collect();
-        let views = match (scope, r.form()) {
-            (TaskScope::Task, _) | (_, Form::Own) => 1,
-            (TaskScope::ScenarioTask | TaskScope::PerScenario, Form::Every | Form::Mean) => r.scenarios(),
+        let (views, routing) = match (scope, r.form()) {
+            (TaskScope::Task, _) | (_, Form::Own) => (1, Routing::Own),
+            (TaskScope::ScenarioTask | TaskScope::PerScenario, Form::Every | Form::Mean) => {
+                (r.scenarios(), Routing::All)
+            }
         };
-        Heads { scope, tasks, factors, views }
+        Heads { scope, tasks, factors, views, routing }
+    }
+
+    /// The same heads where each row goes through those of every scenario, whatever the form.
+    pub(super) fn of_every_scenario(&self, r: &Recorder<'_>) -> Heads {
+        Heads { views: r.scenarios(), routing: Routing::All, ..self.clone() }
     }
 
     /// Heads of one view.
@@ -81,6 +90,59 @@ impl Heads {
         }
     }
 
+    /// Who owns what the heads of a pool share.
+    pub(super) fn pool_owner(&self) -> Owner {
+        match self.scope {
+            TaskScope::PerScenario => Owner::Scenario,
+            TaskScope::ScenarioTask | TaskScope::Task => Owner::Everyone,
+        }
+    }
+
+    /// Which of the blocks private to scenarios a row goes through.
+    pub(super) fn routing(&self) -> Routing {
+        self.routing
+    }
+
+    /// Networks that all heads of a pool read; a pool is one for all, or one per scenario.
+    ///
+    /// # Shapes
+    /// - `input`: `[batch, width]`
+    /// - returns: for each view the `copies` of its pool
+    pub(super) fn pools(
+        &self,
+        r: &mut Recorder<'_>,
+        (name, copies): (&str, usize),
+        input: Value,
+        stack: Stack<'_>,
+    ) -> Vec<Vec<Block>> {
+        if copies == 0 {
+            return vec![Vec::new(); self.views];
+        }
+        let bank = Bank::many(name, self.pool_owner(), copies).routed(self.routing);
+        let networks = r.mlp(&bank, input, Reads::Everything, stack);
+        match self.pool_owner() {
+            Owner::Everyone => vec![blocks(networks, 0..copies); self.views],
+            Owner::Scenario | Owner::Task(_) | Owner::ScenarioTask(_) => {
+                (0..self.views).map(|view| blocks(networks, view * copies..(view + 1) * copies)).collect()
+            }
+        }
+    }
+
+    /// Hands to each head what the heads of its pool share, with how a bank of heads reads it.
+    ///
+    /// # Shapes
+    /// - `shared`: `[batch, width]`, or `[batch, views * width]` where each scenario has a pool
+    pub(super) fn hand_out(&self, r: &mut Recorder<'_>, shared: Value) -> (Value, Reads) {
+        if self.views == 1 || self.pool_owner() == Owner::Everyone {
+            return (shared, Reads::Everything);
+        }
+        let width = r.width(shared) / self.views;
+        let per_head = (0..self.views * self.count()).map(|head| blocks(shared, [head / self.count()]));
+        let per_head: Vec<Vec<Block>> = per_head.collect();
+        let ones = r.graph.constant(1, per_head.len(), vec![1.0; per_head.len()]);
+        (r.graph.mixture(ones, per_head, width), Reads::Owners)
+    }
+
     /// From the heads' logits to probabilities of tasks.
     ///
     /// # Shapes
@@ -88,13 +150,20 @@ impl Heads {
     /// - returns: `[batch, views * tasks]`, or in [`Form::Mean`] `[batch, tasks]`
     pub(super) fn finish(&self, r: &mut Recorder<'_>, logits: Value) -> TaskOutput {
         let plain = self.factors.iter().all(|factors| factors.len() == 1);
-        let averaged = r.form() == Form::Mean && self.views > 1;
-        if plain && !averaged {
+        if plain && !self.averages(r) {
             let scores = r.graph.activate(logits, Activation::Sigmoid);
             return TaskOutput { output: Output::Logits(logits), scores, auxiliary: None };
         }
-        let (mut p, mut not_p) = self.log_probabilities(r, logits);
-        if averaged {
+        let opposite = r.graph.affine(logits, -1.0, 0.0);
+        let p = r.graph.activate(logits, Activation::LogSigmoid);
+        let not_p = r.graph.activate(opposite, Activation::LogSigmoid);
+        self.finish_logs(r, p, not_p)
+    }
+
+    /// As [`Heads::finish`], from log p and log (1 - p) of the heads.
+    pub(super) fn finish_logs(&self, r: &mut Recorder<'_>, head_p: Value, head_not_p: Value) -> TaskOutput {
+        let (mut p, mut not_p) = self.log_probabilities(r, head_p, head_not_p);
+        if self.averages(r) {
             p = self.log_of_mean(r, p);
             not_p = self.log_of_mean(r, not_p);
         }
@@ -102,26 +171,28 @@ impl Heads {
         TaskOutput { output: Output::LogProbabilities { p, not_p }, scores, auxiliary: None }
     }
 
-    /// log p and log (1 - p), `[batch, views * tasks]` each. A product's log p is the sum of its heads'.
-    fn log_probabilities(&self, r: &mut Recorder<'_>, logits: Value) -> (Value, Value) {
-        let opposite = r.graph.affine(logits, -1.0, 0.0);
-        let head_p = r.graph.activate(logits, Activation::LogSigmoid);
-        let head_not_p = r.graph.activate(opposite, Activation::LogSigmoid);
-        let tasks: Vec<usize> = (0..self.factors.len()).collect();
-        let p = self.log_products(r, head_p, &tasks);
+    /// Whether a row's probability is the mean over views.
+    fn averages(&self, r: &Recorder<'_>) -> bool {
+        r.form() == Form::Mean && self.views > 1
+    }
 
+    /// log p and log (1 - p) of tasks, `[batch, views * tasks]` each. A product's log p is the sum of its heads'.
+    fn log_probabilities(&self, r: &mut Recorder<'_>, head_p: Value, head_not_p: Value) -> (Value, Value) {
+        let tasks: Vec<usize> = (0..self.factors.len()).collect();
         let products: Vec<usize> = tasks.iter().copied().filter(|&task| self.factors[task].len() > 1).collect();
-        let product_not_p = (!products.is_empty()).then(|| {
-            let product_p = self.log_products(r, head_p, &products);
-            // A product that rounds to 1 would have no finite log (1 - p); the offset is below its precision.
-            let below_one = r.graph.affine(product_p, 1.0, -1e-7);
-            r.graph.activate(below_one, Activation::Log1mExp)
-        });
+        if products.is_empty() {
+            return (head_p, head_not_p);
+        }
+        let p = self.log_products(r, head_p, &tasks);
+        let product_p = self.log_products(r, head_p, &products);
+        // A product that rounds to 1 would have no finite log (1 - p); the offset is below its precision.
+        let below_one = r.graph.affine(product_p, 1.0, -1e-7);
+        let product_not_p = r.graph.activate(below_one, Activation::Log1mExp);
         let not_p = self.views_and(&tasks).map(|(view, task)| {
             let place = products.iter().position(|&product| product == task);
-            vec![match (place, product_not_p) {
-                (Some(place), Some(value)) => Block::new(value, view * products.len() + place),
-                _ => Block::new(head_not_p, view * self.count() + self.factors[task][0]),
+            vec![match place {
+                Some(place) => Block::new(product_not_p, view * products.len() + place),
+                None => Block::new(head_not_p, view * self.count() + self.factors[task][0]),
             }]
         });
         let not_p = not_p.collect();

@@ -1,8 +1,8 @@
 //! Small models that together use every option of every layer.
 
 use hinet_model::{
-    CgcConfig, CgcGate, ConcatOrder, HinetConfig, InputNorm, ModelConfig, ProductConfig, ScenarioLayerConfig,
-    TaskLayerConfig, TaskScope, TowerConfig,
+    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, InputNorm, Mix, MmoeConfig, ModelConfig,
+    ProductConfig, ScenarioLayerConfig, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
 };
 
 /// Tasks of every case.
@@ -41,7 +41,10 @@ pub(crate) fn scenario_layers() -> Vec<(&'static str, ScenarioLayerConfig)> {
         ("san without gradient", HinetConfig { san_stop_gradient: true, ..hinet() }),
         ("A, S, G", HinetConfig { concat_order: ConcatOrder::Asg, ..hinet() }),
     ];
-    layers.into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Hinet(config))).collect()
+    let mut layers: Vec<_> =
+        layers.into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Hinet(config))).collect();
+    layers.push(("partitioned norm", ScenarioLayerConfig::PartitionedNorm(Default::default())));
+    layers
 }
 
 pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
@@ -63,7 +66,21 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
     let towers = [
         ("towers", tower.clone()),
         ("linear towers", TowerConfig { tower_units: Vec::new(), ..tower.clone() }),
+        ("shared bottom", TowerConfig { bottom_units: vec![4, 3], ..tower.clone() }),
+        (
+            "shared bottom under linear towers",
+            TowerConfig { bottom_units: vec![3], tower_units: Vec::new(), ..tower.clone() },
+        ),
         ("towers with a product", TowerConfig { product: order_after_click(), ..tower }),
+    ];
+    let mmoe = MmoeConfig { experts: 3, expert_units: vec![4, 3], tower_units: vec![2], ..MmoeConfig::default() };
+    let mmoe = [
+        ("mmoe", mmoe.clone()),
+        ("mmoe, gates with bias", MmoeConfig { mmoe_gate_bias: true, ..mmoe.clone() }),
+        ("mmoe without hidden layers in towers", MmoeConfig { tower_units: Vec::new(), ..mmoe.clone() }),
+        ("mmoe with a product and fewer heads", MmoeConfig { product: order_of_both(), ..mmoe.clone() }),
+        ("omoe", MmoeConfig { gates: Gates::One, ..mmoe.clone() }),
+        ("omoe, linear towers", MmoeConfig { gates: Gates::One, tower_units: Vec::new(), ..mmoe }),
     ];
     let mut layers = Vec::new();
     for task_scope in scopes {
@@ -75,8 +92,42 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
         layers.extend(towers.iter().map(|(name, config)| {
             (scoped(name), TaskLayerConfig::Tower(TowerConfig { task_scope, ..config.clone() }))
         }));
+        layers.extend(
+            mmoe.iter().map(|(name, config)| {
+                (scoped(name), TaskLayerConfig::Mmoe(MmoeConfig { task_scope, ..config.clone() }))
+            }),
+        );
     }
+    layers.extend(hmoe().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Hmoe(config))));
+    layers.extend(star().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Star(config))));
     layers
+}
+
+fn hmoe() -> Vec<(&'static str, HmoeConfig)> {
+    let hmoe = HmoeConfig { experts: 3, expert_units: vec![4, 3], tower_units: vec![2], ..HmoeConfig::default() };
+    let crossing = HmoeConfig { mix_stop_gradient: false, ..hmoe.clone() };
+    vec![
+        ("hmoe without gradient to others", hmoe.clone()),
+        ("hmoe", crossing.clone()),
+        ("hmoe of linear towers", HmoeConfig { tower_units: Vec::new(), ..crossing.clone() }),
+        ("hmoe with a product", HmoeConfig { product: order_after_click(), ..crossing.clone() }),
+        ("hmoe of hidden layers", HmoeConfig { mix: Mix::Hidden, ..crossing.clone() }),
+        ("hmoe of features", HmoeConfig { mix: Mix::Hidden, tower_units: Vec::new(), ..crossing }),
+        ("hmoe of hidden layers without gradient to others", HmoeConfig { mix: Mix::Hidden, ..hmoe }),
+    ]
+}
+
+fn star() -> Vec<(&'static str, StarConfig)> {
+    let star = StarConfig { star_units: vec![4, 3], aux_width: 3, aux_scenario_dim: 2, ..StarConfig::default() };
+    let trunk = StarConfig { star_per_task: false, ..star.clone() };
+    vec![
+        ("star", star.clone()),
+        ("star without hidden layers", StarConfig { star_units: Vec::new(), ..star.clone() }),
+        ("star without auxiliary network", StarConfig { aux_width: 0, ..star.clone() }),
+        ("star with a product and fewer heads", StarConfig { product: order_of_both(), ..star }),
+        ("star of one trunk", trunk.clone()),
+        ("star of one trunk without auxiliary network", StarConfig { aux_width: 0, ..trunk }),
+    ]
 }
 
 /// Every scenario layer over the plainest task layer, every task layer over the plainest scenario layer and over
@@ -94,7 +145,7 @@ pub(crate) fn all() -> Vec<(String, ModelConfig)> {
     }
     let model = |scenario, task| ModelConfig { scenario, task, ..ModelConfig::default() };
     for (name, scenario) in scenario_layers() {
-        all.push((format!("hinet, {name}"), model(scenario, tower())));
+        all.push((format!("{}, {name}", scenario.kind()), model(scenario, tower())));
     }
     for (name, task) in task_layers() {
         all.push((format!("identity, {name}"), model(ScenarioLayerConfig::Identity(Default::default()), task.clone())));

@@ -193,7 +193,7 @@ fn attention_is_a_distribution_over_the_other_scenarios() {
     let layout = layout(WIDTH, 4, &TASKS);
     let mut runner = Runner::new(&layout, &ModelConfig::default(), Form::Own);
     runner.scores(&Rows::new(WIDTH, &[1, 1, 1, 1]));
-    for (scenario, alpha) in runner.probe("san.alpha").chunks_exact(4).enumerate() {
+    for (scenario, alpha) in runner.probe("san").chunks_exact(4).enumerate() {
         assert_eq!(alpha[scenario], 0.0);
         assert!((alpha.iter().sum::<f32>() - 1.0).abs() < 1e-6 && alpha.iter().all(|a| *a >= 0.0), "{alpha:?}");
     }
@@ -204,7 +204,7 @@ fn gates_are_distributions_over_experts() {
     let layout = layout(WIDTH, 3, &TASKS);
     let mut runner = Runner::new(&layout, &ModelConfig::default(), Form::Own);
     runner.scores(&Rows::new(WIDTH, &[2, 2, 2]));
-    for (probe, size) in [("scenario.shared.gate", 4), ("scenario.specific.gate", 4), ("task.level0.gate", 6)] {
+    for (probe, size) in [("gate.shared", 4), ("gate.scenario", 4), ("gate.task", 6)] {
         for gate in runner.probe(probe).chunks_exact(size) {
             assert!(
                 (gate.iter().sum::<f32>() - 1.0).abs() < 1e-6 && gate.iter().all(|g| *g >= 0.0),

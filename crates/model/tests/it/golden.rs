@@ -92,20 +92,20 @@ fn logits(runner: &Runner) -> &[f32] {
 fn the_paper_s_mode_gives_the_numbers_worked_out_by_hand() {
     let runner = run(&paper(), &[("logits", 2, 3)]);
     let check = |name: &str, expected: &[f64]| close(runner.probe(name), expected, 1e-5, name);
-    check("scenario.shared.gate", &[0.424299, 0.575701, 0.772806, 0.227194, 0.655734, 0.344266]);
+    check("gate.shared", &[0.424299, 0.575701, 0.772806, 0.227194, 0.655734, 0.344266]);
     #[rustfmt::skip]
-    check("shared", &[0.005986, 0.434319, 0.533968, 0.124325, 0.028352, 0.200034, 0.615623, 0.151638, 0.307141]);
-    check("san.alpha", &[0.0, 0.523368, 0.476632, 0.589057, 0.0, 0.410943, 0.451444, 0.548556, 0.0]);
+    check("expert.shared", &[0.005986, 0.434319, 0.533968, 0.124325, 0.028352, 0.200034, 0.615623, 0.151638, 0.307141]);
+    check("san", &[0.0, 0.523368, 0.476632, 0.589057, 0.0, 0.410943, 0.451444, 0.548556, 0.0]);
     #[rustfmt::skip]
-    check("attended", &[0.320287, 0.415966, 0.467799, 0.080243, 0.150437, 0.246652, 0.335957, 0.264297, 0.169310]);
+    check("expert.attended", &[0.320287, 0.415966, 0.467799, 0.080243, 0.150437, 0.246652, 0.335957, 0.264297, 0.169310]);
     close(
-        &runner.probe("specific")[..9],
+        &runner.probe("expert.scenario")[..9],
         &[0.450151, 0.283155, 0.0, 0.329724, 0.379812, 0.660170, 0.309926, 0.455664, 0.256565],
         1e-5,
         "S_m of row 0",
     );
-    close(&runner.probe("task.level0.gate")[..4], &[0.422621, 0.577379, 0.620499, 0.379501], 1e-5, "CGC gates");
-    close(&runner.probe("task.level0.gate.mixture")[..4], &[0.254349, 0.172446, 0.0, 0.195502], 1e-5, "T of row 0");
+    close(&runner.probe("gate.task")[..4], &[0.422621, 0.577379, 0.620499, 0.379501], 1e-5, "CGC gates");
+    close(&runner.probe("mixed.task")[..4], &[0.254349, 0.172446, 0.0, 0.195502], 1e-5, "T of row 0");
     close(logits(&runner), &[-0.602042, -0.107468, 0.482364, -0.109128, -0.506336, 0.277561], 1e-5, "logits");
     let expected = [0.353877, 0.473159, 0.618306, 0.472745, 0.376053, 0.568948];
     close(runner.value(runner.network.scores), &expected, 1e-5, "probabilities");
@@ -115,7 +115,7 @@ fn the_paper_s_mode_gives_the_numbers_worked_out_by_hand() {
 fn the_official_mode_gives_the_numbers_worked_out_by_hand() {
     let runner = run(&official(), &[("0", 2, 2), ("1", 2, 1), ("logits", 1, 3)]);
     let alpha = [0.0, 0.364010, 0.250628, 0.385362, 0.0, 0.250628, 0.385362, 0.364010, 0.0];
-    close(runner.probe("san.alpha"), &alpha, 1e-5, "alpha");
-    close(&runner.probe("shared")[..3], &[0.007054, 0.511808, 0.629236], 1e-5, "G of row 0");
+    close(runner.probe("san"), &alpha, 1e-5, "alpha");
+    close(&runner.probe("expert.shared")[..3], &[0.007054, 0.511808, 0.629236], 1e-5, "G of row 0");
     close(logits(&runner), &[-0.895066, -0.165285, 0.482364, -0.144399, -0.528856, 0.287320], 1e-5, "logits");
 }

@@ -2,7 +2,7 @@
 
 use hinet_data::{Layout, Slot, TaskSpec, UnknownScenario};
 use hinet_model::{Form, ModelConfig, Network, Objective};
-use hinet_tape::{Feed, Gradients, Mode, Params, Tape, Value};
+use hinet_tape::{Feed, Gradients, Init, Mode, Params, Tape, Value};
 
 /// A layout of one slot of numbers.
 pub(crate) fn layout(width: usize, scenarios: usize, tasks: &[&str]) -> Layout {
@@ -27,9 +27,9 @@ pub(crate) fn parameters(network: &Network) -> Params {
     let mut params = Params::new(network.graph.params(), |name| {
         name.bytes().fold(7, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
     });
-    // Biases, gains and statistics that do something.
+    // Biases, gains, statistics and factors that do something.
     for (index, spec) in network.graph.params().iter().enumerate() {
-        let still = ["bias", "gain", "mean", "variance"].iter().any(|end| spec.name.ends_with(end));
+        let still = matches!(spec.init, Init::Zeros | Init::Ones);
         for (at, value) in params.at_mut(index).iter_mut().enumerate().filter(|_| still) {
             *value += 0.25 * noise(at as u64 + 31 * spec.name.len() as u64);
         }

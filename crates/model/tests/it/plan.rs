@@ -97,7 +97,8 @@ fn threads_that_share_a_plan_or_a_pool_get_the_same_bits() {
 
 #[test]
 fn heads_of_other_scenarios_are_not_computed() {
-    for (name, model) in models() {
+    // HMoE scores a row by the towers of every scenario, by its nature.
+    for (name, model) in models().filter(|(name, _)| *name != "hmoe") {
         let graph = &model.network.graph;
         for node in graph.nodes() {
             let Op::Linear(op) = &node.op else { continue };

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use hinet_model::{
-    CgcConfig, CgcGate, ConcatOrder, HinetConfig, IdentityConfig, InputNorm, ModelConfig, ProductConfig,
-    ScenarioLayerConfig, TaskLayerConfig, TaskScope, TowerConfig,
+    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, IdentityConfig, InputNorm, Mix, MmoeConfig,
+    ModelConfig, ProductConfig, ScenarioLayerConfig, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
 };
 use hinet_tape::Params;
 
@@ -73,6 +73,13 @@ impl<'a> Oracle<'a> {
         match &self.config.scenario {
             ScenarioLayerConfig::Hinet(config) => self.hinet(config, x, scenario),
             ScenarioLayerConfig::Identity(IdentityConfig {}) => x.to_vec(),
+            ScenarioLayerConfig::PartitionedNorm(_) => match scenario {
+                Some(own) => self.partitioned_norm(x, own),
+                None => {
+                    let all: Vec<Vec<f64>> = (0..self.scenarios).map(|own| self.partitioned_norm(x, own)).collect();
+                    mix(&vec![1.0 / self.scenarios as f64; self.scenarios], &all)
+                }
+            },
         }
     }
 
@@ -80,6 +87,9 @@ impl<'a> Oracle<'a> {
         match &self.config.task {
             TaskLayerConfig::Cgc(config) => self.cgc(config, c, view),
             TaskLayerConfig::Tower(config) => self.tower(config, c, view),
+            TaskLayerConfig::Mmoe(config) => self.mmoe(config, c, view),
+            TaskLayerConfig::Hmoe(config) => self.hmoe(config, c, view),
+            TaskLayerConfig::Star(config) => self.star(config, c, view),
         }
     }
 
@@ -159,6 +169,8 @@ impl<'a> Oracle<'a> {
 
     fn tower(&self, config: &TowerConfig, c: &[f64], view: usize) -> Vec<f64> {
         let heads = self.heads(&config.product);
+        let pool = if config.task_scope == TaskScope::PerScenario { view } else { 0 };
+        let c = &self.mlp("task.bottom", ((pool, 0, 1), pool), c, &config.bottom_units);
         let logits = (0..heads.len()).map(|head| {
             let block = self.head_block(config.task_scope, heads.len(), view, head);
             self.logit(block, c, &config.tower_units)
@@ -169,6 +181,111 @@ impl<'a> Oracle<'a> {
     fn logit(&self, block: usize, h: &[f64], units: &[usize]) -> f64 {
         let h = self.mlp("task.tower", ((block, 0, 1), block), h, units);
         self.dense("task.tower.logit", (block, 0, 1), &h, 1)[0]
+    }
+
+    // MMoE and OMoE, section 4.2.
+
+    fn mmoe(&self, config: &MmoeConfig, c: &[f64], view: usize) -> Vec<f64> {
+        let heads = self.heads(&config.product);
+        let pool = if config.task_scope == TaskScope::PerScenario { view } else { 0 };
+        let experts: Vec<Vec<f64>> = (0..config.experts)
+            .map(|k| {
+                let block = pool * config.experts + k;
+                self.mlp("task.expert", ((block, 0, 1), block), c, &config.expert_units)
+            })
+            .collect();
+        let logits = (0..heads.len()).map(|head| {
+            let block = self.head_block(config.task_scope, heads.len(), view, head);
+            let gate = if config.gates == Gates::One { pool } else { block };
+            let gate = softmax(&self.dense("task.gate", (gate, 0, 1), c, config.experts));
+            self.logit(block, &mix(&gate, &experts), &config.tower_units)
+        });
+        self.probabilities(&config.product, &heads, &logits.collect::<Vec<_>>())
+    }
+
+    // HMoE, section 4.4.
+
+    fn hmoe(&self, config: &HmoeConfig, c: &[f64], view: usize) -> Vec<f64> {
+        let heads = self.heads(&config.product);
+        let experts: Vec<Vec<f64>> =
+            (0..config.experts).map(|k| self.mlp("task.expert", ((k, 0, 1), k), c, &config.expert_units)).collect();
+        let features =
+            |block: usize| mix(&softmax(&self.dense("task.gate", (block, 0, 1), c, config.experts)), &experts);
+        let of_head = |head: usize| {
+            let weights = softmax(&self.dense("task.mix", (view * heads.len() + head, 0, 1), c, self.scenarios));
+            let blocks = (0..self.scenarios).map(|m| m * heads.len() + head);
+            match config.mix {
+                Mix::Scores => {
+                    let score = |block| sigmoid(self.logit(block, &features(block), &config.tower_units));
+                    weights.iter().zip(blocks).map(|(weight, block)| weight * score(block)).sum()
+                }
+                Mix::Hidden => {
+                    let hidden =
+                        |block| self.mlp("task.tower", ((block, 0, 1), block), &features(block), &config.tower_units);
+                    let mixed = mix(&weights, &blocks.map(hidden).collect::<Vec<_>>());
+                    sigmoid(self.dense("task.tower.logit", (view * heads.len() + head, 0, 1), &mixed, 1)[0])
+                }
+            }
+        };
+        let scores: Vec<f64> = (0..heads.len()).map(of_head).collect();
+        self.products(&config.product, &heads, &scores)
+    }
+
+    // STAR, section 4.5.
+
+    fn partitioned_norm(&self, x: &[f64], own: usize) -> Vec<f64> {
+        let of = |name: &str, column: usize| self.get(&format!("scenario.norm.{name}"))[column];
+        let column = |(c, z): (usize, &f64)| {
+            let at = own * x.len() + c;
+            let normal = (z - of("mean", at)) / (of("variance", at) + 1e-5).sqrt();
+            of("gain", c) * of("own_gain", at) * normal + of("bias", c) + of("own_bias", at)
+        };
+        x.iter().enumerate().map(column).collect()
+    }
+
+    fn star(&self, config: &StarConfig, c: &[f64], view: usize) -> Vec<f64> {
+        let heads = self.heads(&config.product);
+        let logits = (0..heads.len()).map(|head| {
+            let (count, centre) = if config.star_per_task { (heads.len(), head) } else { (1, 0) };
+            let mut h = c.to_vec();
+            for (number, &width) in config.star_units.iter().enumerate() {
+                let at = (view * count + centre, centre, (0, 1));
+                h = relu(self.star_dense(&number.to_string(), at, &h, width));
+            }
+            // Without stars per task, the logits of a scenario are columns of one matrix.
+            let column = if config.star_per_task { (0, 1) } else { (head, heads.len()) };
+            let main = self.star_dense("logit", (view * count + centre, centre, column), &h, 1)[0];
+            main + if config.aux_width == 0 { 0.0 } else { self.auxiliary(config, c, (view, head)) }
+        });
+        self.probabilities(&config.product, &heads, &logits.collect::<Vec<_>>())
+    }
+
+    /// `(W * W_p) x + b + b_p`: own block, block of the centre, and of the columns which part of so many.
+    fn star_dense(&self, layer: &str, at: (usize, usize, (usize, usize)), x: &[f64], width: usize) -> Vec<f64> {
+        let (own, centre, (part, parts)) = at;
+        let row = width * parts;
+        let of = |bank: &str, what: &str, at: usize| self.get(&format!("task.{bank}.{layer}.{what}"))[at];
+        let out = |o: usize| {
+            let o = part * width + o;
+            let product = |i: usize| {
+                let at = |block: usize| (block * x.len() + i) * row + o;
+                x[i] * of("star", "weight", at(own)) * of("centre", "weight", at(centre))
+            };
+            let bias = of("star", "bias", own * row + o) + of("centre", "bias", centre * row + o);
+            bias + (0..x.len()).map(product).sum::<f64>()
+        };
+        (0..width).map(out).collect()
+    }
+
+    /// Logit of the auxiliary network on `[e_p; x]`.
+    fn auxiliary(&self, config: &StarConfig, x: &[f64], (view, head): (usize, usize)) -> f64 {
+        let block = if config.star_per_task { head } else { 0 };
+        let dim = config.aux_scenario_dim;
+        let embedding = &self.get("task.aux.embedding")[view * dim..(view + 1) * dim];
+        let of_row = self.dense("task.aux.0", (block, 0, 1), x, config.aux_width);
+        let of_scenario = self.dense("task.aux.scenario", (block, 0, 1), embedding, config.aux_width);
+        let hidden = relu(of_row.iter().zip(of_scenario).map(|(row, scenario)| row + scenario).collect());
+        self.dense("task.aux.logit", (head, 0, 1), &hidden, 1)[0]
     }
 
     fn cgc(&self, config: &CgcConfig, c: &[f64], view: usize) -> Vec<f64> {
@@ -251,7 +368,11 @@ impl<'a> Oracle<'a> {
     }
 
     fn probabilities(&self, products: &[ProductConfig], heads: &[&str], logits: &[f64]) -> Vec<f64> {
-        let head = |name: &str| sigmoid(logits[heads.iter().position(|head| *head == name).unwrap()]);
+        self.products(products, heads, &logits.iter().map(|&logit| sigmoid(logit)).collect::<Vec<_>>())
+    }
+
+    fn products(&self, products: &[ProductConfig], heads: &[&str], scores: &[f64]) -> Vec<f64> {
+        let head = |name: &str| scores[heads.iter().position(|head| *head == name).unwrap()];
         let task = |name: &&str| match products.iter().find(|product| product.task == **name) {
             Some(product) => product.of.iter().map(|of| head(of)).product(),
             None => head(name),

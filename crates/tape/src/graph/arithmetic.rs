@@ -11,7 +11,7 @@ impl Graph {
     }
 
     /// a + b. Widths are equal or one of them is 1. Rows are equal, or `Fixed(1)` with any, or `Fixed(groups)` with
-    /// `Batch` (the row of the row's own group).
+    /// `Batch` (the row of the row's own group), or `Fixed(n)` with a multiple of n fixed rows (repeated beside them).
     pub fn add(&mut self, a: Value, b: Value) -> Value {
         self.binary("add", Binary::Add, a, b)
     }
@@ -156,6 +156,9 @@ impl Graph {
             (left, right) if left == right => left,
             (Rows::Fixed(1), rows) | (rows, Rows::Fixed(1)) => rows,
             (Rows::Fixed(rows), Rows::Batch) | (Rows::Batch, Rows::Fixed(rows)) if rows == self.groups => Rows::Batch,
+            (Rows::Fixed(left), Rows::Fixed(right)) if left.max(right).is_multiple_of(left.min(right)) => {
+                Rows::Fixed(left.max(right))
+            }
             _ => return None,
         };
         Some(Shape { rows, width })

@@ -269,6 +269,16 @@ fn arithmetic() -> Vec<Case> {
                 }));
             }
         }
+        for left in [true, false] {
+            cases.push(case(&format!("{name} with repeated rows, on the left: {left}"), |g| {
+                let [few, many] = [("few", 2), ("many", 6)].map(|(value, rows)| {
+                    let raw = param(g, value, &[rows, 4]);
+                    let raw = g.activate(raw, Activation::Sigmoid);
+                    g.affine(raw, 1.0, 0.5)
+                });
+                if left { apply(g, few, many) } else { apply(g, many, few) }
+            }));
+        }
     }
     cases
 }

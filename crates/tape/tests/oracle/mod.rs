@@ -59,6 +59,8 @@ pub(crate) fn beside(inputs: &Inputs<'_>, value: Value, rows: Rows, row: usize) 
         row
     } else if from == Rows::Fixed(1) {
         0
+    } else if let (Rows::Fixed(few), Rows::Fixed(_)) = (from, rows) {
+        row % few
     } else {
         group_of(inputs, rows, row)
     }
