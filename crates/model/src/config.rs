@@ -4,14 +4,14 @@ use hinet_data::Layout;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::embedding::EmbeddingConfig;
+use crate::embedding::{Columns, EmbeddingConfig, Tables};
 use crate::error::ModelError;
 use crate::scenario::ScenarioLayerConfig;
 use crate::task::TaskLayerConfig;
 
 /// A model: the scenario layer reads the dense input, the task layer reads the scenario layer.
 ///
-/// Any scenario layer goes with any task layer. The names of the options of both are distinct, so that a
+/// Any scenario layer goes with any task layer, but for `linear`, which reads none. The names of the options of both are distinct, so that a
 /// [preset](crate::zoo) can take the options of both side by side.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -22,6 +22,13 @@ pub struct ModelConfig {
     /// How embedding tables start.
     #[serde(default)]
     pub embedding: EmbeddingConfig,
+    /// Who has embedding tables of its own.
+    #[serde(default)]
+    pub tables: Tables,
+    /// Whether each id and each number has a weight for each task, added to the task's logit before the sigmoid: the
+    /// terms of a logistic regression beside the layers. They start at 0.
+    #[serde(default)]
+    pub first_order: bool,
     /// First slot: what is learnt about scenarios.
     pub scenario: ScenarioLayerConfig,
     /// Second slot: what is learnt about tasks.
@@ -54,7 +61,36 @@ impl ModelConfig {
         check_layout(layout)?;
         self.embedding.check()?;
         self.scenario.check()?;
-        self.task.check(layout)
+        self.task.check(layout)?;
+        self.check_pairing()?;
+        let rows = self.columns().specs(layout).into_iter().map(|spec| (spec.name, spec.rows));
+        match rows.into_iter().find(|(_, rows)| *rows > u32::MAX as usize) {
+            Some((name, rows)) => {
+                Err(bad("tables", format!("{rows} rows in `{name}`"), format!("at most {} rows", u32::MAX)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// What reads no scenario layer, or an input per task, wants the dense input as it is.
+    fn check_pairing(&self) -> Result<(), ModelError> {
+        let plain = matches!(self.scenario, ScenarioLayerConfig::Identity(_));
+        if !self.task.reads_layers() && !plain {
+            return Err(bad("scenario.kind", self.scenario.kind(), "`identity`: the task layer `linear` reads none"));
+        }
+        if self.tables.per_task() && !(plain && self.task.reads_per_task()) {
+            let expected = "`shared` or `scenario`: tasks share layers of this model; tables of a task's own need the \
+                            scenario layer `identity` and the task layer `tower` without a bottom";
+            let value = if self.tables.per_scenario() { "scenario_task" } else { "task" };
+            return Err(bad("tables", value, expected));
+        }
+        Ok(())
+    }
+
+    /// What the model reads of the features.
+    pub(crate) fn columns(&self) -> Columns {
+        let embeddings = self.task.reads_layers();
+        Columns { tables: self.tables, embeddings, first_order: self.first_order || !embeddings }
     }
 }
 

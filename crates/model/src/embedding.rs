@@ -1,16 +1,19 @@
 //! Embedding tables: outside of the tape, `[rows, dim]` each, read by [`Embeddings::gather`] and moved row by row by a
 //! [`SparseOptimiser`].
 //!
-//! Row 0 of a table stands for a missing value, row 1 for an unseen one. Several slots may read one table.
+//! Row 0 of a table stands for a missing value, row 1 for an unseen one. Several slots may read one table. Where scenarios
+//! have tables of their own, those of one feature lie in one table one after the other, each with its two reserved rows.
 
 mod aligned;
+mod columns;
 mod config;
 mod gather;
 mod init;
 mod optimiser;
 mod touched;
 
-pub use config::{EmbeddingConfig, SparseOptimiserConfig, SparseOptimiserKind};
+pub(crate) use columns::Columns;
+pub use config::{EmbeddingConfig, SparseOptimiserConfig, SparseOptimiserKind, Tables};
 pub use optimiser::SparseOptimiser;
 
 use hinet_data::{Layout, Slot, TableSpec};
@@ -22,6 +25,8 @@ use aligned::Aligned;
 pub struct Embeddings {
     tables: Vec<Table>,
     slots: Vec<Placed>,
+    /// Columns of a batch that it reads.
+    features: usize,
     width: usize,
 }
 
@@ -32,12 +37,17 @@ struct Table {
     values: Aligned,
     /// Indices of the slots that read it.
     readers: Vec<usize>,
+    /// Rows of each scenario, where each has its own.
+    scenario_rows: Option<usize>,
 }
 
-/// A slot and its columns `start..start + width` of the dense input.
+/// A slot, the column of the batch and the table that it reads, and its columns `start..start + width` of the dense
+/// input.
 #[derive(Clone, Debug)]
 struct Placed {
     slot: Slot,
+    feature: usize,
+    table: Option<usize>,
     start: usize,
     width: usize,
 }
@@ -47,9 +57,27 @@ impl Embeddings {
     /// rows in this one, change no draw. Runs on the threads of the pool it is called in, and draws the same on any.
     #[must_use]
     pub fn new(layout: &Layout, config: &EmbeddingConfig, seed: impl Fn(&str) -> u64) -> Embeddings {
-        let mut embeddings = Embeddings::zeros(layout);
-        for table in &mut embeddings.tables {
-            init::fill(&mut table.values, table.spec.dim, config.init_std, seed(&table.spec.name));
+        Embeddings::with_columns(layout, Columns::PLAIN, config, seed)
+    }
+
+    /// As [`Embeddings::new`] for what a model reads. First-order weights start at 0; tables of a scenario's own draw
+    /// from a stream of their own, `seed(table name/scenario)`.
+    pub(crate) fn with_columns(
+        layout: &Layout,
+        columns: Columns,
+        config: &EmbeddingConfig,
+        seed: impl Fn(&str) -> u64,
+    ) -> Embeddings {
+        let mut embeddings = Embeddings::blank(layout, columns);
+        let deep = if columns.embeddings { layout.tables.len() * columns.copies(layout) } else { 0 };
+        for Table { spec, values, scenario_rows, .. } in &mut embeddings.tables[..deep] {
+            let Some(rows) = scenario_rows else {
+                init::fill(values, spec.dim, config.init_std, seed(&spec.name));
+                continue;
+            };
+            for (values, scenario) in values.chunks_mut(*rows * spec.dim).zip(&layout.scenarios) {
+                init::fill(values, spec.dim, config.init_std, seed(&format!("{}/{scenario}", spec.name)));
+            }
         }
         embeddings
     }
@@ -57,30 +85,29 @@ impl Embeddings {
     /// Tables that hold nothing but 0.
     #[must_use]
     pub fn zeros(layout: &Layout) -> Embeddings {
-        let readers = |table: usize| {
-            let reads = |&slot: &usize| layout.slots[slot].table() == Some(table);
-            (0..layout.slots.len()).filter(reads).collect()
-        };
-        let tables = layout.tables.iter().enumerate().map(|(index, spec)| Table {
-            spec: spec.clone(),
+        Embeddings::blank(layout, Columns::PLAIN)
+    }
+
+    /// As [`Embeddings::zeros`] for what a model reads.
+    pub(crate) fn blank(layout: &Layout, columns: Columns) -> Embeddings {
+        let slots = place(layout, columns);
+        let per_scenario = columns.tables.per_scenario();
+        let tables = columns.specs(layout).into_iter().enumerate().map(|(index, spec)| Table {
             values: Aligned::zeros(spec.rows * spec.dim),
-            readers: readers(index),
+            readers: (0..slots.len()).filter(|&slot| slots[slot].table == Some(index)).collect(),
+            scenario_rows: per_scenario.then_some(spec.rows / layout.scenarios.len()),
+            spec,
         });
-        let mut start = 0;
-        let slots = layout.slots.iter().map(|slot| {
-            let width = layout.slot_width(slot);
-            start += width;
-            Placed { slot: slot.clone(), start: start - width, width }
-        });
-        Embeddings { tables: tables.collect(), slots: slots.collect(), width: layout.width() }
+        Embeddings { tables: tables.collect(), features: layout.slots.len(), width: columns.width(layout), slots }
     }
 
     /// No table and no slot.
     pub(crate) fn empty() -> Embeddings {
-        Embeddings { tables: Vec::new(), slots: Vec::new(), width: 0 }
+        Embeddings { tables: Vec::new(), slots: Vec::new(), features: 0, width: 0 }
     }
 
-    /// Name, rows and width of each table, in the order of [`Layout::tables`].
+    /// Name, rows and width of each table: in the order of [`Layout::tables`], for each task that has its own; then those
+    /// of first-order weights.
     pub fn specs(&self) -> impl ExactSizeIterator<Item = &TableSpec> {
         self.tables.iter().map(|table| &table.spec)
     }
@@ -106,6 +133,38 @@ impl Embeddings {
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
+    }
+}
+
+/// Every slot with its place.
+fn place(layout: &Layout, columns: Columns) -> Vec<Placed> {
+    let tables = layout.tables.len();
+    let copies = columns.copies(layout);
+    let deep = (0..copies).flat_map(|copy| layout.slots.iter().enumerate().map(move |slot| (copy, slot)));
+    let deep = deep.filter(|(_, (_, slot))| columns.embeddings || slot.table().is_none());
+    let deep = deep.map(|(copy, (feature, slot))| (feature, slot, copy * tables, layout.slot_width(slot)));
+    let first = if columns.embeddings { copies * tables } else { 0 };
+    let weights = layout.slots.iter().enumerate().filter(|(_, slot)| columns.first_order && slot.table().is_some());
+    let weights = weights.map(|(feature, slot)| (feature, slot, first, layout.tasks.len()));
+    let mut start = 0;
+    let placed = deep.chain(weights).map(|(feature, slot, base, width)| {
+        start += width;
+        let table = slot.table().map(|table| base + table);
+        Placed { slot: slot.clone(), feature, table, start: start - width, width }
+    });
+    placed.collect()
+}
+
+impl Table {
+    /// The first row of those that rows of a scenario read; none for an unknown scenario where each has its own.
+    fn base(&self, scenario: u16) -> Option<u32> {
+        match self.scenario_rows {
+            None => Some(0),
+            Some(rows) => {
+                let base = rows * usize::from(scenario);
+                (base < self.spec.rows).then_some(base as u32)
+            }
+        }
     }
 }
 

@@ -67,7 +67,7 @@ pub mod zoo;
 
 pub use artefact::{Artefact, FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
 pub use config::{InputNorm, ModelConfig};
-pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind};
+pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind, Tables};
 pub use error::ModelError;
 pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
@@ -75,6 +75,6 @@ pub use network::{Form, Network, Objective, Output};
 pub use plan::{Plan, PlanWorkspace};
 pub use scenario::{ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, ScenarioLayerConfig};
 pub use task::{
-    CgcConfig, CgcGate, Gates, HmoeConfig, Mix, MmoeConfig, ProductConfig, StarConfig, TaskLayerConfig, TaskScope,
-    TowerConfig,
+    CgcConfig, CgcGate, Gates, HmoeConfig, LinearConfig, Mix, MmoeConfig, ProductConfig, StarConfig, TaskLayerConfig,
+    TaskScope, TowerConfig,
 };

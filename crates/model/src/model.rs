@@ -34,7 +34,8 @@ impl Model {
     pub fn new(layout: Layout, config: ModelConfig, seed: Seed) -> Result<Model, ModelError> {
         let network = Model::check(&layout, &config)?;
         let params = Params::new(network.graph.params(), |name| seed.stream(&format!("parameter {name}"), 0));
-        let embeddings = Embeddings::new(&layout, &config.embedding, |table| seed.stream(&format!("table {table}"), 0));
+        let table = |table: &str| seed.stream(&format!("table {table}"), 0);
+        let embeddings = Embeddings::with_columns(&layout, config.columns(), &config.embedding, table);
         Ok(Model { layout, config, seed, network, params, embeddings })
     }
 
@@ -42,16 +43,17 @@ impl Model {
     pub(crate) fn blank(layout: Layout, config: ModelConfig, seed: Seed) -> Result<Model, ModelError> {
         let network = Model::check(&layout, &config)?;
         let params = Params::new(network.graph.params(), |_| 0);
-        let embeddings = Embeddings::zeros(&layout);
+        let embeddings = Embeddings::blank(&layout, config.columns());
         Ok(Model { layout, config, seed, network, params, embeddings })
     }
 
     fn check(layout: &Layout, config: &ModelConfig) -> Result<Network, ModelError> {
         let mut names = HashSet::new();
-        for table in &layout.tables {
-            if !names.insert(&table.name) || table.name == "__metadata__" {
+        for table in config.columns().specs(layout) {
+            if table.name == "__metadata__" || names.contains(&table.name) {
                 return Err(bad("table", format!("`{}`", table.name), "a name of its own other than `__metadata__`"));
             }
+            names.insert(table.name);
         }
         if let Some(slot) = layout.slots.iter().find(|slot| slot.table().is_some_and(|t| t >= layout.tables.len())) {
             return Err(bad("table", format!("none for `{}`", slot.feature()), "one of the tables"));

@@ -19,15 +19,16 @@
 //! run over scenarios first.
 
 mod bank;
+mod input;
 mod recorder;
 
 use hinet_data::Layout;
-use hinet_tape::{BatchNormOp, Graph, Init, ParamSpec, Scope, Statistics, Value};
+use hinet_tape::{Graph, ParamSpec, Value};
 
 pub(crate) use bank::{Bank, Layer, Owner, Reads, Stack, blocks};
 pub(crate) use recorder::Recorder;
 
-use crate::config::{InputNorm, ModelConfig, bad};
+use crate::config::{ModelConfig, bad};
 use crate::error::ModelError;
 use crate::task::TaskOutput;
 
@@ -66,7 +67,8 @@ pub struct Network {
     pub graph: Graph,
     /// Which experts and heads a row goes through.
     pub form: Form,
-    /// Input number 0, named `x`: the dense input `[batch, layout.width()]`. It asks for a gradient.
+    /// Input number 0, named `x`: the dense input `[batch, width]`, as [`Embeddings::gather`](crate::Embeddings::gather)
+    /// makes it for this model. It asks for a gradient.
     pub x: Value,
     /// What the network says of each row.
     pub output: Output,
@@ -104,6 +106,9 @@ impl Network {
         if form == Form::Every && !config.task.has_heads_per_scenario() {
             return Err(bad("mask_loss", "false", "true: heads are shared by all scenarios with this `task_scope`"));
         }
+        if form == Form::Mean && config.tables.per_scenario() {
+            return Err(bad("tables", "per scenario", "shared, for a network that takes the mean over scenarios"));
+        }
         let declared = match form {
             Form::Own => Vec::new(),
             Form::Every | Form::Mean => Network::record(layout, config, Form::Own)?.graph.params().to_vec(),
@@ -119,13 +124,20 @@ impl Network {
     fn assemble(layout: &Layout, config: &ModelConfig, form: Form, declared: Vec<ParamSpec>) -> Network {
         let groups = if form == Form::Mean { 1 } else { layout.scenarios.len() };
         let mut graph = Graph::new(groups);
-        let x = graph.input("x", layout.width(), true);
+        let columns = config.columns();
+        let x = graph.input("x", columns.width(layout), true);
         for spec in declared {
             graph.parameter(spec);
         }
         let mut recorder = Recorder::new(&mut graph, layout, form);
-        let normalised = normalise(config.input_norm, &mut recorder, x);
-        let scenario = config.scenario.record(&mut recorder, normalised);
+        let input = input::record(config, &mut recorder, x);
+        recorder.set_first_order(input.first_order);
+        recorder.set_input_per_task(columns.tables.per_task());
+        let scenario = match (input.deep, input.first_order) {
+            (Some(deep), _) if config.task.reads_layers() => config.scenario.record(&mut recorder, deep),
+            (_, Some(first_order)) => first_order,
+            (deep, None) => deep.expect("features have embeddings, numbers or first-order weights"),
+        };
         recorder.probe("scenario", scenario);
         let TaskOutput { output, scores, auxiliary } = config.task.record(&mut recorder, scenario);
         let (crossing, probes) = recorder.finish();
@@ -156,23 +168,4 @@ impl Network {
     pub fn probe(&self, name: &str) -> Option<Value> {
         self.probes.iter().find(|(known, _)| known == name).map(|(_, value)| *value)
     }
-}
-
-fn normalise(norm: InputNorm, r: &mut Recorder<'_>, x: Value) -> Value {
-    let width = r.width(x);
-    let mut column = |name: &str, init: Init, trainable: bool| {
-        let name = format!("input_norm.{name}");
-        r.graph.parameter(ParamSpec { name, dims: vec![1, width], init, scope: Scope::Shared, trainable })
-    };
-    if norm == InputNorm::None {
-        return x;
-    }
-    let (gain, bias) = (Some(column("gain", Init::Ones, true)), Some(column("bias", Init::Zeros, true)));
-    let (statistics, epsilon) = match norm {
-        InputNorm::None | InputNorm::LayerNorm => return r.graph.layer_norm(x, gain, bias, width),
-        InputNorm::BatchNorm => (Statistics::Moving { momentum: 0.1 }, 1e-5),
-        InputNorm::FrozenAffine => (Statistics::Frozen, 1e-3),
-    };
-    let (mean, variance) = (column("mean", Init::Zeros, false), column("variance", Init::Ones, false));
-    r.graph.batch_norm(x, BatchNormOp { gain, bias, mean, variance, statistics, per_group: false, epsilon })
 }

@@ -21,9 +21,18 @@ pub struct Plan<'a> {
     embeddings: Cow<'a, Embeddings>,
     own: Part,
     /// Only where the layout sends rows of unknown scenarios here.
-    mean: Option<Part>,
+    unknown: Option<Unknown>,
     scenarios: usize,
     tasks: usize,
+}
+
+/// How rows of an unknown scenario are scored.
+#[derive(Debug)]
+enum Unknown {
+    /// By the network that takes the mean over scenarios.
+    Mean(Box<Part>),
+    /// By the mean of their scores in each scenario: where scenarios have tables of their own.
+    InTurn,
 }
 
 /// One form of the network.
@@ -45,6 +54,8 @@ impl Part {
 #[derive(Debug, Default)]
 pub struct PlanWorkspace {
     spans: Vec<Span>,
+    /// Scores in one scenario of rows of an unknown one.
+    turn: Vec<f32>,
 }
 
 /// The buffers of a run of blocks.
@@ -64,14 +75,17 @@ impl<'a> Plan<'a> {
     }
 
     fn assemble(model: &Model, embeddings: Cow<'a, Embeddings>) -> Plan<'a> {
-        let mean = (model.layout.unknown == UnknownScenario::Mean).then(|| {
+        let unknown = (model.layout.unknown == UnknownScenario::Mean).then(|| {
+            if model.config.tables.per_scenario() {
+                return Unknown::InTurn;
+            }
             let network = Network::record(&model.layout, &model.config, Form::Mean);
-            Part::new(network.expect("the model was recorded before"), model)
+            Unknown::Mean(Box::new(Part::new(network.expect("the model was recorded before"), model)))
         });
         Plan {
             embeddings,
             own: Part::new(model.network.clone(), model),
-            mean,
+            unknown,
             scenarios: model.layout.scenarios.len(),
             tasks: model.layout.tasks.len(),
         }
@@ -89,12 +103,28 @@ impl<'a> Plan<'a> {
         out.resize(batch.rows * self.tasks, 0.0);
         let known = batch.offsets[self.scenarios];
         let (own, unknown) = out.split_at_mut(known * self.tasks);
-        self.score_part(workspace, batch, (&self.own, 0), own);
-        if !unknown.is_empty() {
-            let mean =
-                self.mean.as_ref().expect("an encoder gives unknown scenarios only where the layout says `mean`");
-            self.score_part(workspace, batch, (mean, known), unknown);
+        self.score_part(workspace, batch, (&self.own, 0, None), own);
+        if unknown.is_empty() {
+            return;
         }
+        let how = self.unknown.as_ref().expect("an encoder gives unknown scenarios only where the layout says `mean`");
+        match how {
+            Unknown::Mean(mean) => self.score_part(workspace, batch, (mean, known, None), unknown),
+            Unknown::InTurn => self.score_in_turn(workspace, batch, known, unknown),
+        }
+    }
+
+    /// Scores the rows from `first` on as rows of each scenario in turn, and takes the mean.
+    fn score_in_turn(&self, workspace: &mut PlanWorkspace, batch: &Batch, first: usize, out: &mut [f32]) {
+        let mut turn = std::mem::take(&mut workspace.turn);
+        turn.resize(out.len(), 0.0);
+        out.fill(0.0);
+        for scenario in 0..self.scenarios as u16 {
+            self.score_part(workspace, batch, (&self.own, first, Some(scenario)), &mut turn);
+            out.iter_mut().zip(&turn).for_each(|(sum, score)| *sum += score);
+        }
+        out.iter_mut().for_each(|sum| *sum /= self.scenarios as f32);
+        workspace.turn = turn;
     }
 
     /// Tasks: columns of the scores.
@@ -103,8 +133,15 @@ impl<'a> Plan<'a> {
         self.tasks
     }
 
-    /// Scores the rows from `first` on, as many as `out` has, with one form of the network.
-    fn score_part(&self, workspace: &mut PlanWorkspace, batch: &Batch, (part, first): (&Part, usize), out: &mut [f32]) {
+    /// Scores the rows from `first` on, as many as `out` has, with one form of the network; where told so, as if all were
+    /// of one scenario.
+    fn score_part(
+        &self,
+        workspace: &mut PlanWorkspace,
+        batch: &Batch,
+        (part, first, as_if): (&Part, usize, Option<u16>),
+        out: &mut [f32],
+    ) {
         let blocks = (out.len() / self.tasks).div_ceil(BLOCK);
         let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
         let spans = threads.min(blocks).max(1);
@@ -114,7 +151,7 @@ impl<'a> Plan<'a> {
         }
         let score = |(index, (span, out)): (usize, (&mut Span, &mut [f32]))| {
             for (block, out) in out.chunks_mut(BLOCK * self.tasks).enumerate() {
-                self.score_block(span, batch, (part, first + index * span_rows + block * BLOCK), out);
+                self.score_block(span, batch, (part, first + index * span_rows + block * BLOCK, as_if), out);
             }
         };
         let size = (span_rows * self.tasks).max(1);
@@ -126,18 +163,29 @@ impl<'a> Plan<'a> {
         }
     }
 
-    fn score_block(&self, span: &mut Span, batch: &Batch, (part, first): (&Part, usize), out: &mut [f32]) {
+    fn score_block(
+        &self,
+        span: &mut Span,
+        batch: &Batch,
+        (part, first, as_if): (&Part, usize, Option<u16>),
+        out: &mut [f32],
+    ) {
         let rows = out.len() / self.tasks;
         span.x.resize(rows * self.embeddings.width(), 0.0);
-        self.embeddings.gather_rows(batch, first, &mut span.x);
+        self.embeddings.gather_rows(batch, first, as_if, &mut span.x);
         span.offsets.clear();
-        let values = match part.form {
-            Form::Own | Form::Every => {
+        let values = match (part.form, as_if) {
+            (Form::Own | Form::Every, Some(scenario)) => {
+                let rows_up_to = |scenarios: usize| if scenarios > usize::from(scenario) { rows } else { 0 };
+                span.offsets.extend((0..=self.scenarios).map(rows_up_to));
+                &mut span.own
+            }
+            (Form::Own | Form::Every, None) => {
                 let within = |&offset: &usize| offset.clamp(first, first + rows) - first;
                 span.offsets.extend(batch.offsets[..=self.scenarios].iter().map(within));
                 &mut span.own
             }
-            Form::Mean => {
+            (Form::Mean, _) => {
                 span.offsets.extend([0, rows]);
                 &mut span.mean
             }

@@ -3,6 +3,7 @@
 mod cgc;
 mod heads;
 mod hmoe;
+mod linear;
 mod mmoe;
 mod star;
 mod tower;
@@ -13,6 +14,7 @@ use hinet_tape::Value;
 pub use cgc::{CgcConfig, CgcGate};
 pub use heads::{ProductConfig, TaskScope};
 pub use hmoe::{HmoeConfig, Mix};
+pub use linear::LinearConfig;
 pub use mmoe::{Gates, MmoeConfig};
 pub use star::StarConfig;
 pub use tower::TowerConfig;
@@ -34,6 +36,8 @@ slot! {
         Hmoe(HmoeConfig) = "hmoe",
         /// A network per scenario that is the product of its own weights and shared ones (STAR).
         Star(StarConfig) = "star",
+        /// First-order terms alone: logistic regression.
+        Linear(LinearConfig) = "linear",
     }
 }
 
@@ -55,6 +59,7 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => config.check(layout),
             TaskLayerConfig::Hmoe(config) => config.check(layout),
             TaskLayerConfig::Star(config) => config.check(layout),
+            TaskLayerConfig::Linear(config) => config.check(layout),
         }
     }
 
@@ -66,8 +71,26 @@ impl TaskLayerConfig {
             TaskLayerConfig::Tower(config) => config.task_scope,
             TaskLayerConfig::Mmoe(config) => config.task_scope,
             TaskLayerConfig::Hmoe(_) | TaskLayerConfig::Star(_) => TaskScope::ScenarioTask,
+            TaskLayerConfig::Linear(_) => TaskScope::Task,
         };
         scope != TaskScope::Task
+    }
+
+    /// Whether it reads the scenario layer. If not, it reads first-order terms, `[batch, tasks]`, in its place.
+    pub(crate) fn reads_layers(&self) -> bool {
+        !matches!(self, TaskLayerConfig::Linear(_))
+    }
+
+    /// Whether it can read an input of its own for each task: towers without anything below them.
+    pub(crate) fn reads_per_task(&self) -> bool {
+        match self {
+            TaskLayerConfig::Tower(config) => config.bottom_units.is_empty(),
+            TaskLayerConfig::Linear(_) => true,
+            TaskLayerConfig::Cgc(_)
+            | TaskLayerConfig::Mmoe(_)
+            | TaskLayerConfig::Hmoe(_)
+            | TaskLayerConfig::Star(_) => false,
+        }
     }
 
     /// Records the layer.
@@ -82,6 +105,7 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => mmoe::record(config, recorder, input),
             TaskLayerConfig::Hmoe(config) => hmoe::record(config, recorder, input),
             TaskLayerConfig::Star(config) => star::record(config, recorder, input),
+            TaskLayerConfig::Linear(config) => linear::record(config, recorder, input),
         }
     }
 }

@@ -123,14 +123,49 @@ pub const PRESETS: &[Preset] = &[
         train: "{}",
     },
     Preset {
-        name: "logistic_regression",
+        name: "single",
         aliases: &[],
-        about: "A linear function of the embeddings for each task: logistic regression where dims are at least the number of tasks.",
+        about: "A network with tables of its own for each task of each scenario; nothing is shared.",
         recipe: "-",
         json: r#"{
+            "tables": "scenario_task",
             "scenario": { "kind": "identity" },
-            "task": { "kind": "tower", "task_scope": "task", "tower_units": [] }
+            "task": { "kind": "tower", "task_scope": "scenario_task", "tower_units": [128, 64, 32] }
         }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "single_task",
+        aliases: &[],
+        about: "A network with tables of its own for each task, over all scenarios.",
+        recipe: "-",
+        json: r#"{
+            "tables": "task",
+            "scenario": { "kind": "identity" },
+            "task": { "kind": "tower", "task_scope": "task", "tower_units": [128, 64, 32] }
+        }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "single_scenario",
+        aliases: &[],
+        about: "A network with tables of its own for each scenario: Shared-Bottom over its tasks.",
+        recipe: "-",
+        json: r#"{
+            "tables": "scenario",
+            "scenario": { "kind": "identity" },
+            "task": {
+                "kind": "tower", "task_scope": "per_scenario", "bottom_units": [128, 64], "tower_units": [32]
+            }
+        }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "logistic",
+        aliases: &["logistic_regression"],
+        about: "Logistic regression: for each task a weight per id and per number, without embeddings.",
+        recipe: "-",
+        json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "linear" } }"#,
         train: "{}",
     },
 ];
@@ -177,6 +212,9 @@ impl Preset {
     }
 }
 
+/// Options of a model that are of neither slot.
+const OWN: [&str; 4] = ["input_norm", "embedding", "tables", "first_order"];
+
 /// Options that stand beside `preset` go to the slot that has them.
 fn with_options(preset: &Preset, model: &Map<String, Value>) -> Result<ModelConfig, ModelError> {
     let mut config = preset.config();
@@ -186,12 +224,16 @@ fn with_options(preset: &Preset, model: &Map<String, Value>) -> Result<ModelConf
             config.input_norm = read(key, value)?;
         } else if key == "embedding" {
             config.embedding = read(key, value)?;
+        } else if key == "tables" {
+            config.tables = read(key, value)?;
+        } else if key == "first_order" {
+            config.first_order = read(key, value)?;
         } else if scenario.contains(key) {
             config.scenario = with_option(&config.scenario, (key, key), value)?;
         } else if task.contains(key) {
             config.task = with_option(&config.task, (key, key), value)?;
         } else {
-            let known = scenario.iter().chain(&task).map(String::as_str).chain(["input_norm", "embedding"]);
+            let known = scenario.iter().chain(&task).map(String::as_str).chain(OWN);
             return Err(unknown(key, &format!("preset `{}`", preset.name), &known.collect::<Vec<_>>()));
         }
     }
@@ -199,13 +241,15 @@ fn with_options(preset: &Preset, model: &Map<String, Value>) -> Result<ModelConf
 }
 
 fn from_slots(model: &Map<String, Value>) -> Result<ModelConfig, ModelError> {
-    let known = ["preset", "input_norm", "embedding", "scenario", "task"];
+    let known = [&["preset", "scenario", "task"][..], &OWN].concat();
     if let Some(key) = model.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(unknown(key, "a model without preset", &known));
     }
     Ok(ModelConfig {
-        input_norm: model.get("input_norm").map_or(Ok(Default::default()), |value| read("input_norm", value))?,
-        embedding: model.get("embedding").map_or(Ok(Default::default()), |value| read("embedding", value))?,
+        input_norm: read_or_default(model, "input_norm")?,
+        embedding: read_or_default(model, "embedding")?,
+        tables: read_or_default(model, "tables")?,
+        first_order: read_or_default(model, "first_order")?,
         scenario: slot("scenario", model.get("scenario"), ScenarioLayerConfig::one_of_each())?,
         task: slot("task", model.get("task"), TaskLayerConfig::one_of_each())?,
     })
@@ -246,6 +290,10 @@ where
     let mut map = to_map(layer);
     map.insert(key.to_owned(), value.clone());
     serde_json::from_value(Value::Object(map)).map_err(|error| wrong_type(shown, value, &error))
+}
+
+fn read_or_default<T: DeserializeOwned + Default>(model: &Map<String, Value>, key: &str) -> Result<T, ModelError> {
+    model.get(key).map_or(Ok(T::default()), |value| read(key, value))
 }
 
 fn read<T: DeserializeOwned>(key: &str, value: &Value) -> Result<T, ModelError> {

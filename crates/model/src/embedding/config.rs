@@ -16,6 +16,37 @@ pub struct EmbeddingConfig {
     pub init_std: f32,
 }
 
+/// Who has embedding tables of its own. With tables and networks of their own, models that share nothing are one network
+/// recorded side by side: trained on the same batches, stopped together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Tables {
+    /// Nobody: all scenarios and tasks read the same.
+    #[default]
+    Shared,
+    /// Each scenario: a row goes through the tables of its own. Rows of an unknown one get the mean of what each
+    /// scenario's would say.
+    Scenario,
+    /// Each task: its tower reads its own tables.
+    Task,
+    /// Each task of each scenario.
+    ScenarioTask,
+}
+
+impl Tables {
+    /// Whether each scenario has its own.
+    #[must_use]
+    pub fn per_scenario(self) -> bool {
+        matches!(self, Tables::Scenario | Tables::ScenarioTask)
+    }
+
+    /// Whether each task has its own.
+    #[must_use]
+    pub fn per_task(self) -> bool {
+        matches!(self, Tables::Task | Tables::ScenarioTask)
+    }
+}
+
 /// Which rule moves the rows of embedding tables.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]

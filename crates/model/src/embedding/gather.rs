@@ -15,18 +15,19 @@ impl Embeddings {
     /// If the batch comes from another encoder, or `out` has another size: bugs of the caller.
     pub fn gather(&self, batch: &Batch, out: &mut [f32]) {
         assert_eq!(out.len(), batch.rows * self.width, "gather: {} rows of width {}", batch.rows, self.width);
-        self.gather_rows(batch, 0, out);
+        self.gather_rows(batch, 0, None, out);
     }
 
-    /// As [`Embeddings::gather`] for the rows from `first` on, as many as `out` has.
-    pub(crate) fn gather_rows(&self, batch: &Batch, first: usize, out: &mut [f32]) {
-        assert_eq!(batch.features.len(), self.slots.len(), "gather: a batch of another encoder");
+    /// As [`Embeddings::gather`] for the rows from `first` on, as many as `out` has; `as_if` puts them all into one
+    /// scenario. Where scenarios have tables of their own, a row of an unknown one gets zeros.
+    pub(crate) fn gather_rows(&self, batch: &Batch, first: usize, as_if: Option<u16>, out: &mut [f32]) {
+        assert_eq!(batch.features.len(), self.features, "gather: a batch of another encoder");
         if self.width == 0 {
             return;
         }
         let block = |(index, out): (usize, &mut [f32])| {
-            for (placed, column) in self.slots.iter().zip(&batch.features) {
-                self.gather_slot(placed, column, first + index * BLOCK, out);
+            for placed in &self.slots {
+                self.gather_slot(placed, batch, (first + index * BLOCK, as_if), out);
             }
         };
         if super::in_pool() && out.len() > BLOCK * self.width {
@@ -37,25 +38,41 @@ impl Embeddings {
     }
 
     /// One slot's columns of the rows from `first` on; `out` are those rows.
-    fn gather_slot(&self, placed: &Placed, column: &Column, first: usize, out: &mut [f32]) {
-        let rows = out.len() / self.width;
+    fn gather_slot(&self, placed: &Placed, batch: &Batch, (first, as_if): (usize, Option<u16>), out: &mut [f32]) {
+        let rows = first..first + out.len() / self.width;
         let targets = out.chunks_exact_mut(self.width).map(|row| &mut row[placed.start..placed.start + placed.width]);
-        match (&placed.slot, column) {
-            (Slot::Lookup { table, .. }, Column::Ids(ids)) => {
-                look_up(&self.tables[*table], &ids[first..first + rows], targets);
+        let table = placed.table.map(|table| &self.tables[table]);
+        let base = |table: &Table, row: usize| match table.scenario_rows {
+            None => Some(0),
+            Some(_) => table.base(as_if.unwrap_or(batch.scenario[row])),
+        };
+        match (&placed.slot, &batch.features[placed.feature], table) {
+            (Slot::Lookup { .. }, Column::Ids(ids), Some(table)) if table.scenario_rows.is_none() => {
+                look_up(table, &ids[rows], targets);
             }
-            (Slot::Bag { table, pooling, .. }, Column::Bag { offsets, ids, weights }) => {
-                let bags = Bags { offsets, ids, weights: weights.as_deref() };
-                for (row, target) in (first..first + rows).zip(targets) {
-                    pool(&self.tables[*table], *pooling, &bags.bag(row), target);
+            (Slot::Lookup { .. }, Column::Ids(ids), Some(table)) => {
+                for (row, target) in rows.zip(targets) {
+                    match base(table, row) {
+                        Some(base) => target.copy_from_slice(table.row(base + ids[row])),
+                        None => target.fill(0.0),
+                    }
                 }
             }
-            (Slot::Dense { width, .. }, Column::Dense(values)) => {
+            (Slot::Bag { pooling, .. }, Column::Bag { offsets, ids, weights }, Some(table)) => {
+                let bags = Bags { offsets, ids, weights: weights.as_deref() };
+                for (row, target) in rows.zip(targets) {
+                    match base(table, row) {
+                        Some(base) => pool((table, base), *pooling, &bags.bag(row), target),
+                        None => target.fill(0.0),
+                    }
+                }
+            }
+            (Slot::Dense { width, .. }, Column::Dense(values), _) => {
                 for (target, values) in targets.zip(values[first * width..].chunks_exact(*width)) {
                     target.copy_from_slice(values);
                 }
             }
-            (slot @ (Slot::Lookup { .. } | Slot::Bag { .. } | Slot::Dense { .. }), _) => {
+            (slot @ (Slot::Lookup { .. } | Slot::Bag { .. } | Slot::Dense { .. }), _, _) => {
                 panic!("gather: the column of `{}` is of another kind than its slot", slot.feature());
             }
         }
@@ -126,13 +143,13 @@ fn look_up_wide<'a, const DIM: usize>(table: &Table, ids: &[u32], targets: impl 
     }
 }
 
-fn pool(table: &Table, pooling: Pooling, bag: &Bag<'_>, target: &mut [f32]) {
+fn pool((table, base): (&Table, u32), pooling: Pooling, bag: &Bag<'_>, target: &mut [f32]) {
     target.fill(0.0);
     match pooling {
         Pooling::Sum | Pooling::Mean => {
             for (place, &id) in bag.ids.iter().enumerate() {
                 let weight = bag.weight(place);
-                target.iter_mut().zip(table.row(id)).for_each(|(sum, value)| *sum += weight * value);
+                target.iter_mut().zip(table.row(base + id)).for_each(|(sum, value)| *sum += weight * value);
             }
             let scale = bag.scale(pooling);
             if scale != 1.0 {
@@ -141,9 +158,9 @@ fn pool(table: &Table, pooling: Pooling, bag: &Bag<'_>, target: &mut [f32]) {
         }
         Pooling::Max => {
             let Some((&first, rest)) = bag.ids.split_first() else { return };
-            target.copy_from_slice(table.row(first));
+            target.copy_from_slice(table.row(base + first));
             for &id in rest {
-                target.iter_mut().zip(table.row(id)).for_each(|(most, &value)| *most = most.max(value));
+                target.iter_mut().zip(table.row(base + id)).for_each(|(most, &value)| *most = most.max(value));
             }
         }
     }

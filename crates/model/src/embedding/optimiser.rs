@@ -60,7 +60,7 @@ impl SparseOptimiser {
     /// If the embeddings or the batch are not those of this model, or the gradient has another size, or 2^32 numbers
     /// or more: bugs of the caller.
     pub fn step(&mut self, embeddings: &mut Embeddings, batch: &Batch, gradient: &[f32]) {
-        assert_eq!(batch.features.len(), embeddings.slots.len(), "update: a batch of another encoder");
+        assert_eq!(batch.features.len(), embeddings.features, "update: a batch of another encoder");
         assert_eq!(gradient.len(), batch.rows * embeddings.width, "update: {} rows", batch.rows);
         assert!(u32::try_from(gradient.len()).is_ok(), "update: a gradient of {} numbers", gradient.len());
         assert_eq!(embeddings.tables.len(), self.states.len(), "update: other tables");

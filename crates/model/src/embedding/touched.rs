@@ -43,17 +43,24 @@ impl Touched {
         self.make_room(table, slots, batch);
         let width = gradient.len().checked_div(batch.rows).unwrap_or(0);
         for &reader in &table.readers {
-            let Placed { slot, start, .. } = &slots[reader];
-            match (slot, &batch.features[reader]) {
+            let Placed { slot, start, feature, .. } = &slots[reader];
+            let base =
+                |row: usize| if table.scenario_rows.is_some() { table.base(batch.scenario[row]) } else { Some(0) };
+            match (slot, &batch.features[*feature]) {
                 (Slot::Lookup { .. }, Column::Ids(ids)) => {
                     let places = (*start..).step_by(width.max(1));
-                    let entry = |(&id, at)| Entry { id, at: at as u32, factor: 1.0 };
-                    self.entries.extend(ids.iter().zip(places).map(entry));
+                    let entry = |id: u32, at: usize| Entry { id, at: at as u32, factor: 1.0 };
+                    if table.scenario_rows.is_none() {
+                        self.entries.extend(ids.iter().zip(places).map(|(&id, at)| entry(id, at)));
+                    } else {
+                        let own = ids.iter().zip(places).enumerate();
+                        self.entries.extend(own.filter_map(|(row, (id, at))| Some(entry(base(row)? + id, at))));
+                    }
                 }
                 (Slot::Bag { pooling, .. }, Column::Bag { offsets, ids, weights }) => {
                     let bags = Bags { offsets, ids, weights: weights.as_deref() };
-                    for row in 0..batch.rows {
-                        self.add_bag(table, *pooling, &bags.bag(row), (gradient, row * width + start));
+                    for (row, base) in (0..batch.rows).filter_map(|row| Some((row, base(row)?))) {
+                        self.add_bag((table, base), *pooling, &bags.bag(row), (gradient, row * width + start));
                     }
                 }
                 (Slot::Lookup { .. } | Slot::Bag { .. } | Slot::Dense { .. }, _) => {
@@ -81,7 +88,7 @@ impl Touched {
         self.spare.clear();
         let (mut most, mut most_winners) = (0, 0);
         for &reader in &table.readers {
-            match &batch.features[reader] {
+            match &batch.features[slots[reader].feature] {
                 Column::Ids(ids) => most += ids.len(),
                 Column::Bag { ids, .. } => {
                     most += ids.len();
@@ -99,30 +106,36 @@ impl Touched {
         self.most = most;
     }
 
-    fn add_bag(&mut self, table: &Table, pooling: Pooling, bag: &Bag<'_>, (gradient, at): (&[f32], usize)) {
+    fn add_bag(
+        &mut self,
+        (table, base): (&Table, u32),
+        pooling: Pooling,
+        bag: &Bag<'_>,
+        (gradient, at): (&[f32], usize),
+    ) {
         match pooling {
             Pooling::Sum | Pooling::Mean => {
                 let scale = bag.scale(pooling);
                 for (place, &id) in bag.ids.iter().enumerate() {
                     let factor = bag.weight(place) * scale;
                     if factor != 0.0 {
-                        self.entries.push(Entry { id, at: at as u32, factor });
+                        self.entries.push(Entry { id: base + id, at: at as u32, factor });
                     }
                 }
             }
-            Pooling::Max => self.add_winners(table, bag.ids, (gradient, at)),
+            Pooling::Max => self.add_winners((table, base), bag.ids, (gradient, at)),
         }
     }
 
     /// Gives each column's gradient to the id whose embedding was the largest there; among equals to the first.
-    fn add_winners(&mut self, table: &Table, ids: &[u32], (gradient, at): (&[f32], usize)) {
+    fn add_winners(&mut self, (table, base): (&Table, u32), ids: &[u32], (gradient, at): (&[f32], usize)) {
         let Some((&first, rest)) = ids.split_first() else { return };
         let dim = table.spec.dim;
         self.winners.clear();
         self.winners.resize(dim, first);
         for &id in rest {
             for (column, winner) in self.winners.iter_mut().enumerate() {
-                if table.row(id)[column] > table.row(*winner)[column] {
+                if table.row(base + id)[column] > table.row(base + *winner)[column] {
                     *winner = id;
                 }
             }
@@ -134,7 +147,8 @@ impl Touched {
             if self.winners[..column].contains(&id) {
                 continue;
             }
-            self.entries.push(Entry { id, at: (gradient_len + self.extra.len()) as u32, factor: 1.0 });
+            let at = (gradient_len + self.extra.len()) as u32;
+            self.entries.push(Entry { id: base + id, at, factor: 1.0 });
             let won = |(&winner, &gradient)| if winner == id { gradient } else { 0.0 };
             self.extra.extend(self.winners.iter().zip(gradient).map(won));
         }

@@ -26,6 +26,7 @@ pub(crate) struct Bank<'a> {
     copies: Option<usize>,
     routing: Routing,
     centre: Option<&'a str>,
+    starts_at_zero: bool,
 }
 
 /// One layer of every network of a bank.
@@ -68,12 +69,12 @@ pub(crate) enum Reads {
 impl<'a> Bank<'a> {
     /// One network per owner.
     pub(crate) fn one(name: &'a str, owner: Owner) -> Bank<'a> {
-        Bank { name, owner, copies: None, routing: Routing::Own, centre: None }
+        Bank { name, owner, copies: None, routing: Routing::Own, centre: None, starts_at_zero: false }
     }
 
     /// Several networks per owner.
     pub(crate) fn many(name: &'a str, owner: Owner, copies: usize) -> Bank<'a> {
-        Bank { name, owner, copies: Some(copies), routing: Routing::Own, centre: None }
+        Bank { name, owner, copies: Some(copies), routing: Routing::Own, centre: None, starts_at_zero: false }
     }
 
     /// The same bank, where rows go through the blocks of their own scenario, or of all.
@@ -85,6 +86,11 @@ impl<'a> Bank<'a> {
     /// and one of the bank of this name, which all scenarios share; biases are sums likewise.
     pub(crate) fn around(self, centre: &'a str) -> Bank<'a> {
         Bank { centre: Some(centre), ..self }
+    }
+
+    /// The same bank, with weights that start as zeros.
+    pub(crate) fn starting_at_zero(self) -> Bank<'a> {
+        Bank { starts_at_zero: true, ..self }
     }
 
     /// A bank with one network per owner under the same name.
@@ -157,7 +163,9 @@ impl Recorder<'_> {
             Reads::Owners => (Vec::new(), 1, copies * outer),
             Reads::Everything | Reads::Own => (bank.copies.into_iter().collect(), copies, outer),
         };
-        let matrix = Matrix { dims, inner, columns, init: Init::XavierUniform { fan_in: inner, fan_out: outer } };
+        let init =
+            if bank.starts_at_zero { Init::Zeros } else { Init::XavierUniform { fan_in: inner, fan_out: outer } };
+        let matrix = Matrix { dims, inner, columns, init };
         let (weight, bias) = self.weights(bank, layer, &matrix, bias);
         let source = if reads == Reads::Everything { Source::Shared } else { Source::PerExpert };
         // Where rows do not part by scenario, the scenarios are just more experts.

@@ -10,13 +10,23 @@ pub(crate) struct Recorder<'a> {
     pub(crate) graph: &'a mut Graph,
     layout: &'a Layout,
     form: Form,
+    first_order: Option<Value>,
+    input_per_task: bool,
     crossing: Vec<String>,
     probes: Vec<(String, Value)>,
 }
 
 impl<'a> Recorder<'a> {
     pub(super) fn new(graph: &'a mut Graph, layout: &'a Layout, form: Form) -> Recorder<'a> {
-        Recorder { graph, layout, form, crossing: Vec::new(), probes: Vec::new() }
+        Recorder {
+            graph,
+            layout,
+            form,
+            first_order: None,
+            input_per_task: false,
+            crossing: Vec::new(),
+            probes: Vec::new(),
+        }
     }
 
     /// Names of parameters that cross scenarios, and the probes.
@@ -24,6 +34,24 @@ impl<'a> Recorder<'a> {
         let crossing = self.graph.params().iter().map(|spec| spec.name.clone());
         let crossing = crossing.filter(|name| self.crossing.iter().any(|prefix| name.starts_with(prefix)));
         (crossing.collect(), self.probes)
+    }
+
+    /// First-order terms of each task's logit, `[batch, tasks]`.
+    pub(crate) fn first_order(&self) -> Option<Value> {
+        self.first_order
+    }
+
+    pub(super) fn set_first_order(&mut self, first_order: Option<Value>) {
+        self.first_order = first_order;
+    }
+
+    /// Whether the dense input has a run of columns for each task.
+    pub(crate) fn input_per_task(&self) -> bool {
+        self.input_per_task
+    }
+
+    pub(super) fn set_input_per_task(&mut self, input_per_task: bool) {
+        self.input_per_task = input_per_task;
     }
 
     pub(crate) fn layout(&self) -> &'a Layout {

@@ -143,12 +143,44 @@ impl Heads {
         (r.graph.mixture(ones, per_head, width), Reads::Owners)
     }
 
-    /// From the heads' logits to probabilities of tasks.
+    /// Hands each head the columns of its task.
+    ///
+    /// # Shapes
+    /// - `per_task`: `[batch, tasks * width]`
+    /// - returns: `[batch, views * heads * width]`
+    pub(super) fn of_tasks(&self, r: &mut Recorder<'_>, per_task: Value) -> Value {
+        if self.views == 1 && self.tasks.len() == r.tasks() {
+            return per_task;
+        }
+        let width = r.width(per_task) / r.tasks();
+        let outputs: Vec<Vec<Block>> =
+            (0..self.views).flat_map(|_| self.tasks.iter().map(|&task| blocks(per_task, [task]))).collect();
+        let ones = r.graph.constant(1, outputs.len(), vec![1.0; outputs.len()]);
+        r.graph.mixture(ones, outputs, width)
+    }
+
+    /// The heads' logits with their tasks' first-order terms, where the model has them.
+    ///
+    /// # Shapes
+    /// - all: `[batch, views * heads]`
+    pub(super) fn with_first_order(&self, r: &mut Recorder<'_>, logits: Value) -> Value {
+        let Some(first_order) = r.first_order() else { return logits };
+        let first_order = self.of_tasks(r, first_order);
+        r.graph.add(logits, first_order)
+    }
+
+    /// From what layers give as the heads' logits to probabilities of tasks.
     ///
     /// # Shapes
     /// - `logits`: `[batch, views * heads]`
     /// - returns: `[batch, views * tasks]`, or in [`Form::Mean`] `[batch, tasks]`
     pub(super) fn finish(&self, r: &mut Recorder<'_>, logits: Value) -> TaskOutput {
+        let logits = self.with_first_order(r, logits);
+        self.finish_complete(r, logits)
+    }
+
+    /// As [`Heads::finish`], where first-order terms are in the logits already.
+    pub(super) fn finish_complete(&self, r: &mut Recorder<'_>, logits: Value) -> TaskOutput {
         let plain = self.factors.iter().all(|factors| factors.len() == 1);
         if plain && !self.averages(r) {
             let scores = r.graph.activate(logits, Activation::Sigmoid);

@@ -9,7 +9,8 @@
 //! | y_i = w_ii o_i + sum over m != i of w_im stop(o_m) | `mix` | `[batch, heads]` |
 //!
 //! `stop` lets no gradient through: a row trains the gate and the tower of its own scenario alone, which the paper calls
-//! task-constrained back-propagation. The paper has one task; here each task is mixed over scenarios by itself, above
+//! task-constrained back-propagation. It has a price: a row whose weights lean on another scenario's tower cannot teach
+//! that tower, and its own then learns little; without it (`mix_stop_gradient = false`) training is steadier. The paper has one task; here each task is mixed over scenarios by itself, above
 //! experts that all tasks share. Probabilities are mixed, not logits, so that a mixture stays one.
 
 use hinet_data::Layout;
@@ -109,6 +110,7 @@ pub(super) fn record(config: &HmoeConfig, r: &mut Recorder<'_>, input: Value) ->
     match config.mix {
         Mix::Scores => {
             let logits = towers(r, &all, features, config.tower());
+            let logits = all.with_first_order(r, logits);
             let opposite = r.graph.affine(logits, -1.0, 0.0);
             let [p, not_p] = [logits, opposite].map(|logits| {
                 let scores = r.graph.activate(logits, Activation::Sigmoid);

@@ -58,12 +58,13 @@ pub(super) fn record(config: &TowerConfig, r: &mut Recorder<'_>, input: Value) -
     let heads = Heads::new(r, config.task_scope, &config.product);
     let bottom = Stack { units: &config.bottom_units, dropout: config.bottom_dropout };
     let bank = Bank::one("task.bottom", heads.pool_owner()).routed(heads.routing());
-    let input = match config.bottom_units.is_empty() {
-        true => (input, Reads::Everything),
-        false => {
-            let bottom = r.mlp(&bank, input, Reads::Everything, bottom);
-            heads.hand_out(r, bottom)
-        }
+    let input = if r.input_per_task() {
+        (heads.of_tasks(r, input), Reads::Owners)
+    } else if config.bottom_units.is_empty() {
+        (input, Reads::Everything)
+    } else {
+        let bottom = r.mlp(&bank, input, Reads::Everything, bottom);
+        heads.hand_out(r, bottom)
     };
     let hidden = Stack { units: &config.tower_units, dropout: config.tower_dropout };
     let logits = towers(r, &heads, input, hidden);

@@ -4,7 +4,7 @@ use hinet_model::{Form, ModelConfig};
 use hinet_tape::{Evaluator, Feed, Mode, Workspace};
 
 use crate::cases::{self, TASKS, WIDTH};
-use crate::harness::{Rows, Runner, close, layout, noise};
+use crate::harness::{Rows, Runner, close, forms, layout, noise};
 use crate::oracle::Oracle;
 
 fn to_f64(x: &[f32]) -> Vec<f64> {
@@ -14,7 +14,7 @@ fn to_f64(x: &[f32]) -> Vec<f64> {
 /// Scores of every row, as the form lays them out.
 fn expected(oracle: &Oracle<'_>, rows: &Rows, form: Form) -> Vec<f64> {
     let row = |row: usize| {
-        let x = to_f64(&rows.x[row * WIDTH..(row + 1) * WIDTH]);
+        let x = to_f64(rows.row(row));
         let own = rows.scenario[row];
         match form {
             Form::Own => oracle.score(&x, Some(own)),
@@ -25,17 +25,12 @@ fn expected(oracle: &Oracle<'_>, rows: &Rows, form: Form) -> Vec<f64> {
     (0..rows.count()).flat_map(row).collect()
 }
 
-fn forms(config: &ModelConfig) -> Vec<Form> {
-    let every = config.task.has_heads_per_scenario().then_some(Form::Every);
-    [Some(Form::Own), every, Some(Form::Mean)].into_iter().flatten().collect()
-}
-
 #[test]
 fn scores_agree_with_plain_loops_in_every_form() {
     for scenarios in [1, 2, 3] {
         let layout = layout(WIDTH, scenarios, &TASKS);
-        let rows = Rows::new(WIDTH, &[2, 0, 3][..scenarios]);
         for (name, config) in cases::all() {
+            let rows = Rows::of(&layout, &config, &[2, 0, 3][..scenarios]);
             for form in forms(&config) {
                 let mut runner = Runner::new(&layout, &config, form);
                 let oracle = Oracle::new(&config, &runner.params, scenarios, &TASKS);
@@ -49,8 +44,8 @@ fn scores_agree_with_plain_loops_in_every_form() {
 #[test]
 fn the_evaluator_agrees_with_plain_loops_without_loss_and_targets() {
     let layout = layout(WIDTH, 3, &TASKS);
-    let rows = Rows::new(WIDTH, &[2, 0, 3]);
     for (name, config) in cases::all() {
+        let rows = Rows::of(&layout, &config, &[2, 0, 3]);
         for form in forms(&config) {
             let network = hinet_model::Network::record(&layout, &config, form).unwrap();
             let params = crate::harness::parameters(&network);
@@ -69,7 +64,7 @@ fn the_evaluator_agrees_with_plain_loops_without_loss_and_targets() {
 /// Weighted cross-entropy of the oracle.
 fn loss(oracle: &Oracle<'_>, rows: &Rows, x: &[f64], form: Form, (targets, weights): (&[f32], &[f32])) -> f64 {
     let score = |row: usize| {
-        let (x, own) = (&x[row * WIDTH..(row + 1) * WIDTH], rows.scenario[row]);
+        let (x, own) = (&x[row * rows.width()..(row + 1) * rows.width()], rows.scenario[row]);
         match form {
             Form::Own => oracle.score(x, Some(own)),
             Form::Mean => oracle.score(x, None),
@@ -87,10 +82,10 @@ fn loss(oracle: &Oracle<'_>, rows: &Rows, x: &[f64], form: Form, (targets, weigh
 #[test]
 fn gradients_agree_with_differences_of_plain_loops() {
     let layout = layout(WIDTH, 2, &TASKS);
-    let rows = Rows::new(WIDTH, &[2, 2]);
     // Attention through which no gradient flows has another gradient than its differences.
     let cases = cases::all().into_iter().filter(|(name, _)| !name.contains("without gradient"));
     for (name, config) in cases {
+        let rows = Rows::of(&layout, &config, &[2, 2]);
         for form in forms(&config).into_iter().filter(|form| *form != Form::Mean) {
             let mut runner = Runner::new(&layout, &config, form);
             check_gradients(&mut runner, &config, &rows, &format!("{name}, {form:?}"));

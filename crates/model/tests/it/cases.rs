@@ -1,8 +1,8 @@
 //! Small models that together use every option of every layer.
 
 use hinet_model::{
-    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, InputNorm, Mix, MmoeConfig, ModelConfig,
-    ProductConfig, ScenarioLayerConfig, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
+    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, InputNorm, LinearConfig, Mix, MmoeConfig,
+    ModelConfig, ProductConfig, ScenarioLayerConfig, StarConfig, Tables, TaskLayerConfig, TaskScope, TowerConfig,
 };
 
 /// Tasks of every case.
@@ -62,26 +62,7 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
         ("cgc with a product", CgcConfig { product: order_after_click(), ..cgc() }),
         ("cgc with a product and fewer heads", CgcConfig { product: order_of_both(), ..cgc() }),
     ];
-    let tower = TowerConfig { tower_units: vec![4, 2], ..TowerConfig::default() };
-    let towers = [
-        ("towers", tower.clone()),
-        ("linear towers", TowerConfig { tower_units: Vec::new(), ..tower.clone() }),
-        ("shared bottom", TowerConfig { bottom_units: vec![4, 3], ..tower.clone() }),
-        (
-            "shared bottom under linear towers",
-            TowerConfig { bottom_units: vec![3], tower_units: Vec::new(), ..tower.clone() },
-        ),
-        ("towers with a product", TowerConfig { product: order_after_click(), ..tower }),
-    ];
-    let mmoe = MmoeConfig { experts: 3, expert_units: vec![4, 3], tower_units: vec![2], ..MmoeConfig::default() };
-    let mmoe = [
-        ("mmoe", mmoe.clone()),
-        ("mmoe, gates with bias", MmoeConfig { mmoe_gate_bias: true, ..mmoe.clone() }),
-        ("mmoe without hidden layers in towers", MmoeConfig { tower_units: Vec::new(), ..mmoe.clone() }),
-        ("mmoe with a product and fewer heads", MmoeConfig { product: order_of_both(), ..mmoe.clone() }),
-        ("omoe", MmoeConfig { gates: Gates::One, ..mmoe.clone() }),
-        ("omoe, linear towers", MmoeConfig { gates: Gates::One, tower_units: Vec::new(), ..mmoe }),
-    ];
+    let (towers, mmoe) = (towers(), mmoe());
     let mut layers = Vec::new();
     for task_scope in scopes {
         let scoped = |name: &str| format!("{name}, scope {task_scope:?}");
@@ -101,6 +82,32 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
     layers.extend(hmoe().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Hmoe(config))));
     layers.extend(star().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Star(config))));
     layers
+}
+
+fn towers() -> Vec<(&'static str, TowerConfig)> {
+    let tower = TowerConfig { tower_units: vec![4, 2], ..TowerConfig::default() };
+    vec![
+        ("towers", tower.clone()),
+        ("linear towers", TowerConfig { tower_units: Vec::new(), ..tower.clone() }),
+        ("shared bottom", TowerConfig { bottom_units: vec![4, 3], ..tower.clone() }),
+        (
+            "shared bottom under linear towers",
+            TowerConfig { bottom_units: vec![3], tower_units: Vec::new(), ..tower.clone() },
+        ),
+        ("towers with a product", TowerConfig { product: order_after_click(), ..tower }),
+    ]
+}
+
+fn mmoe() -> Vec<(&'static str, MmoeConfig)> {
+    let mmoe = MmoeConfig { experts: 3, expert_units: vec![4, 3], tower_units: vec![2], ..MmoeConfig::default() };
+    vec![
+        ("mmoe", mmoe.clone()),
+        ("mmoe, gates with bias", MmoeConfig { mmoe_gate_bias: true, ..mmoe.clone() }),
+        ("mmoe without hidden layers in towers", MmoeConfig { tower_units: Vec::new(), ..mmoe.clone() }),
+        ("mmoe with a product and fewer heads", MmoeConfig { product: order_of_both(), ..mmoe.clone() }),
+        ("omoe", MmoeConfig { gates: Gates::One, ..mmoe.clone() }),
+        ("omoe, linear towers", MmoeConfig { gates: Gates::One, tower_units: Vec::new(), ..mmoe }),
+    ]
 }
 
 fn hmoe() -> Vec<(&'static str, HmoeConfig)> {
@@ -130,12 +137,59 @@ fn star() -> Vec<(&'static str, StarConfig)> {
     ]
 }
 
+/// Who has tables of its own, first-order terms, and the norms that they bear upon.
+fn inputs() -> Vec<(String, ModelConfig)> {
+    let mut all = Vec::new();
+    let identity = || ScenarioLayerConfig::Identity(Default::default());
+    for product in [Vec::new(), order_of_both()] {
+        let linear = TaskLayerConfig::Linear(LinearConfig { product: product.clone() });
+        all.push((
+            format!("linear with {} products", product.len()),
+            ModelConfig { scenario: identity(), task: linear, ..ModelConfig::default() },
+        ));
+        for tables in [Tables::Shared, Tables::Scenario, Tables::Task, Tables::ScenarioTask] {
+            for input_norm in [InputNorm::None, InputNorm::LayerNorm, InputNorm::BatchNorm] {
+                for first_order in [true, false] {
+                    let task_scope = if tables == Tables::Task { TaskScope::Task } else { TaskScope::ScenarioTask };
+                    let tower = TowerConfig {
+                        task_scope,
+                        tower_units: vec![2],
+                        product: product.clone(),
+                        ..Default::default()
+                    };
+                    all.push((
+                        format!(
+                            "tables {tables:?}, {input_norm:?}, first order {first_order}, {} products",
+                            product.len()
+                        ),
+                        ModelConfig {
+                            input_norm,
+                            tables,
+                            first_order,
+                            scenario: identity(),
+                            task: TaskLayerConfig::Tower(tower),
+                            ..ModelConfig::default()
+                        },
+                    ));
+                }
+            }
+        }
+    }
+    for (name, task) in task_layers().into_iter().filter(|(name, _)| !name.contains("bias") && !name.contains("level"))
+    {
+        let name = format!("hinet, {name}, first order");
+        let scenario = ScenarioLayerConfig::Hinet(hinet());
+        all.push((name, ModelConfig { first_order: true, scenario, task, ..ModelConfig::default() }));
+    }
+    all
+}
+
 /// Every scenario layer over the plainest task layer, every task layer over the plainest scenario layer and over
 /// HiNet's, every norm of the input.
 pub(crate) fn all() -> Vec<(String, ModelConfig)> {
     let norms = [InputNorm::None, InputNorm::LayerNorm, InputNorm::BatchNorm, InputNorm::FrozenAffine];
     let tower = || TaskLayerConfig::Tower(TowerConfig { tower_units: vec![2], ..TowerConfig::default() });
-    let mut all = Vec::new();
+    let mut all = inputs();
     for input_norm in norms {
         let scenario = ScenarioLayerConfig::Identity(Default::default());
         all.push((

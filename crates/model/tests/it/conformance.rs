@@ -2,21 +2,27 @@
 //! existing. Where an option matters, the cases of `cases.rs` join.
 
 use hinet_model::{
-    CgcConfig, CgcGate, Form, HinetConfig, ModelConfig, Network, ScenarioLayerConfig, TaskLayerConfig, zoo,
+    CgcConfig, CgcGate, Form, HinetConfig, HmoeConfig, Mix, ModelConfig, Network, ScenarioLayerConfig, TaskLayerConfig,
+    zoo,
 };
-use hinet_tape::{Mode, ParamSpec, Scope};
+use hinet_tape::{Mode, ParamSpec, Params, Scope};
 use proptest::prelude::*;
 
 use crate::cases::{self, TASKS, WIDTH};
-use crate::harness::{Rows, Runner, layout};
+use crate::harness::{Rows, Runner, forms, layout};
 
-/// Every pairing of kinds, with every option at its default.
+/// Every pairing of kinds that there is, with every option at its default.
 fn pairings() -> Vec<(String, ModelConfig)> {
     let mut all = Vec::new();
     for scenario in ScenarioLayerConfig::one_of_each() {
         for task in TaskLayerConfig::one_of_each() {
             let name = format!("{} with {}", scenario.kind(), task.kind());
-            all.push((name, ModelConfig { scenario: scenario.clone(), task, ..ModelConfig::default() }));
+            let config = ModelConfig { scenario: scenario.clone(), task, ..ModelConfig::default() };
+            let linear_over_layers = config.task.kind() == "linear" && config.scenario.kind() != "identity";
+            assert_eq!(config.check(&layout(WIDTH, 3, &TASKS)).is_err(), linear_over_layers, "{name}");
+            if !linear_over_layers {
+                all.push((name, config));
+            }
         }
     }
     all
@@ -24,11 +30,6 @@ fn pairings() -> Vec<(String, ModelConfig)> {
 
 fn pairings_and_cases() -> Vec<(String, ModelConfig)> {
     pairings().into_iter().chain(cases::all()).collect()
-}
-
-fn forms(config: &ModelConfig) -> Vec<Form> {
-    let every = config.task.has_heads_per_scenario().then_some(Form::Every);
-    [Some(Form::Own), every, Some(Form::Mean)].into_iter().flatten().collect()
 }
 
 #[test]
@@ -50,8 +51,8 @@ fn all_forms_ask_for_the_same_parameters_and_give_the_columns_they_promise() {
 #[test]
 fn every_trainable_parameter_gets_a_gradient() {
     let layout = layout(WIDTH, 3, &TASKS);
-    let rows = Rows::new(WIDTH, &[8, 8, 8]);
     for (name, config) in pairings() {
+        let rows = Rows::of(&layout, &config, &[8, 8, 8]);
         for form in forms(&config).into_iter().filter(|form| *form != Form::Mean) {
             let mut runner = Runner::new(&layout, &config, form);
             runner.run(&rows, Mode::Train { seed: 1 }, None);
@@ -69,9 +70,9 @@ fn every_trainable_parameter_gets_a_gradient() {
 #[test]
 fn rows_of_one_scenario_train_nothing_that_is_private_to_another_unless_declared() {
     let layout = layout(WIDTH, 3, &TASKS);
-    let rows = Rows::new(WIDTH, &[0, 6, 0]);
     let plain = pairings().len();
     for (place, (name, config)) in pairings_and_cases().into_iter().enumerate() {
+        let rows = Rows::of(&layout, &config, &[0, 6, 0]);
         let mut runner = Runner::new(&layout, &config, Form::Own);
         runner.run(&rows, Mode::Train { seed: 1 }, None);
         let mut crossed = Vec::new();
@@ -100,10 +101,10 @@ fn rows_of_one_scenario_train_nothing_that_is_private_to_another_unless_declared
 #[test]
 fn a_loss_of_one_task_trains_nothing_that_is_private_to_another() {
     let layout = layout(WIDTH, 2, &TASKS);
-    let rows = Rows::new(WIDTH, &[4, 4]);
     let targets = vec![1.0; 8 * 3];
     let only_view: Vec<f32> = (0..8 * 3).map(|at| f32::from(u8::from(at % 3 == 1))).collect();
     for (name, config) in pairings() {
+        let rows = Rows::of(&layout, &config, &[4, 4]);
         let mut runner = Runner::new(&layout, &config, Form::Own);
         runner.run(&rows, Mode::Infer, Some((&targets, &only_view)));
         for spec in runner.params.specs() {
@@ -122,8 +123,8 @@ fn a_loss_of_one_task_trains_nothing_that_is_private_to_another() {
 #[test]
 fn a_row_is_scored_alone_as_in_a_batch() {
     let layout = layout(WIDTH, 3, &TASKS);
-    let rows = Rows::new(WIDTH, &[3, 0, 2]);
     for (name, config) in pairings_and_cases() {
+        let rows = Rows::of(&layout, &config, &[3, 0, 2]);
         for form in forms(&config) {
             let mut runner = Runner::new(&layout, &config, form);
             let together = runner.scores(&rows);
@@ -142,8 +143,8 @@ fn a_row_is_scored_alone_as_in_a_batch() {
 #[test]
 fn a_row_s_own_heads_score_the_same_when_every_head_is_run() {
     let layout = layout(WIDTH, 3, &TASKS);
-    let rows = Rows::new(WIDTH, &[2, 1, 2]);
     for (name, config) in pairings_and_cases().into_iter().filter(|(_, config)| config.task.has_heads_per_scenario()) {
+        let rows = Rows::of(&layout, &config, &[2, 1, 2]);
         let own = Runner::new(&layout, &config, Form::Own).scores(&rows);
         let every = Runner::new(&layout, &config, Form::Every).scores(&rows);
         for (row, (own, every)) in own.chunks_exact(3).zip(every.chunks_exact(9)).enumerate() {
@@ -163,7 +164,7 @@ fn one_scenario_and_one_task_are_enough() {
                 continue;
             }
             let layout = layout(WIDTH, scenarios, tasks);
-            let rows = Rows::new(WIDTH, &[4, 4, 4][..scenarios]);
+            let rows = Rows::of(&layout, &config, &[4, 4, 4][..scenarios]);
             for form in forms(&config) {
                 let mut runner = Runner::new(&layout, &config, form);
                 let scores = runner.scores(&rows);
@@ -178,9 +179,10 @@ fn one_scenario_and_one_task_are_enough() {
 #[test]
 fn only_a_network_without_scenario_layer_and_heads_of_their_own_ignores_the_scenario() {
     let layout = layout(WIDTH, 2, &TASKS);
-    let mut here = Rows::new(WIDTH, &[1, 1]);
-    here.x.copy_within(..WIDTH, WIDTH);
     for (name, config) in pairings_and_cases() {
+        let mut here = Rows::of(&layout, &config, &[1, 1]);
+        let width = here.width();
+        here.x.copy_within(..width, width);
         let scores = Runner::new(&layout, &config, Form::Own).scores(&here);
         let blind =
             matches!(config.scenario, ScenarioLayerConfig::Identity(_)) && !config.task.has_heads_per_scenario();
@@ -270,15 +272,70 @@ fn dropout_drops_in_training_alone() {
     }
 }
 
+#[test]
+fn a_stopped_gradient_is_that_of_the_row_s_own_scenario() {
+    let layout = layout(WIDTH, 3, &TASKS);
+    // With rows of one scenario alone, its own tower and gate learn the same whether others' gradients are stopped.
+    let rows = Rows::new(WIDTH, &[0, 5, 0]);
+    for mix in [Mix::Scores, Mix::Hidden] {
+        let gradients = [true, false].map(|mix_stop_gradient| {
+            let task = TaskLayerConfig::Hmoe(HmoeConfig { mix, mix_stop_gradient, ..HmoeConfig::default() });
+            let scenario = ScenarioLayerConfig::Identity(Default::default());
+            let mut runner = Runner::new(&layout, &ModelConfig { scenario, task, ..ModelConfig::default() }, Form::Own);
+            runner.run(&rows, Mode::Infer, None);
+            ["task.tower.0.weight", "task.gate.weight", "task.mix.weight"].map(|name| {
+                let all = runner.gradients.get(name).unwrap();
+                all[all.len() / 3..2 * all.len() / 3].to_vec()
+            })
+        });
+        for (stopped, flowing) in gradients[0].iter().flatten().zip(gradients[1].iter().flatten()) {
+            assert!((stopped - flowing).abs() <= 1e-6, "{mix:?}: {stopped} and {flowing}");
+        }
+    }
+}
+
+#[test]
+fn a_star_starts_as_its_centre() {
+    let layout = layout(WIDTH, 2, &TASKS);
+    let config = zoo::find("star").unwrap().config();
+    let network = Network::record(&layout, &config, Form::Own).unwrap();
+    let mut params = Params::new(network.graph.params(), |name| name.len() as u64);
+    params.get_mut("task.aux.embedding").unwrap().fill(0.0);
+    let mut rows = Rows::of(&layout, &config, &[1, 1]);
+    rows.x.copy_within(..WIDTH, WIDTH);
+    let mut runner = Runner::new(&layout, &config, Form::Own);
+    runner.params = params;
+    let scores = runner.scores(&rows);
+    assert_eq!(scores[..3], scores[3..]);
+}
+
+#[test]
+fn first_order_terms_start_without_a_say() {
+    let layout = layout(WIDTH, 2, &TASKS);
+    for (name, config) in pairings().into_iter().filter(|(_, config)| config.task.kind() != "linear") {
+        let with = ModelConfig { first_order: true, ..config.clone() };
+        let rows = Rows::of(&layout, &with, &[2, 2]);
+        // Weights of ids lie behind the other columns, and are 0 at first.
+        let x: Vec<f32> = (0..4).flat_map(|row| [&rows.row(row)[..WIDTH], &[0.0; 6]].concat()).collect();
+        let with_rows = Rows { x, ..rows.clone() };
+        let without_rows = Rows { x: (0..4).flat_map(|row| rows.row(row)[..WIDTH].to_vec()).collect(), ..rows.clone() };
+        let mut runner = Runner::new(&layout, &with, Form::Own);
+        runner.params.get_mut("first_order.numbers.weight").unwrap().fill(0.0);
+        let plain = Runner::new(&layout, &config, Form::Own).scores(&without_rows);
+        assert_eq!(runner.scores(&with_rows), plain, "{name}");
+        assert_ne!(runner.scores(&rows), plain, "{name}: weights of ids do nothing");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(12))]
 
     #[test]
     fn permuting_rows_permutes_scores(counts in prop::collection::vec(0_usize..5, 3), turn in 0_usize..4) {
         let layout = layout(WIDTH, 3, &TASKS);
-        let rows = Rows::new(WIDTH, &counts);
+        let some = Rows::new(1, &counts);
         // Rows stay with their scenario: each group is turned in itself.
-        let order: Vec<usize> = rows
+        let order: Vec<usize> = some
             .offsets
             .windows(2)
             .flat_map(|range| {
@@ -288,9 +345,10 @@ proptest! {
                 group
             })
             .collect();
-        let x = order.iter().flat_map(|&row| rows.x[row * WIDTH..(row + 1) * WIDTH].to_vec()).collect();
-        let turned = Rows { x, ..rows.clone() };
         for (name, config) in pairings() {
+            let rows = Rows::of(&layout, &config, &counts);
+            let x = order.iter().flat_map(|&row| rows.row(row).to_vec()).collect();
+            let turned = Rows { x, ..rows.clone() };
             let mut runner = Runner::new(&layout, &config, Form::Own);
             let (before, after) = (runner.scores(&rows), runner.scores(&turned));
             for (row, &from) in order.iter().enumerate() {

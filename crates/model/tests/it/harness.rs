@@ -1,14 +1,18 @@
 //! What tests of networks share: layouts, batches of known shape, and a way to run them.
 
-use hinet_data::{Layout, Slot, TaskSpec, UnknownScenario};
+use hinet_data::{Layout, Pooling, Slot, TableSpec, TaskSpec, UnknownScenario};
 use hinet_model::{Form, ModelConfig, Network, Objective};
 use hinet_tape::{Feed, Gradients, Init, Mode, Params, Tape, Value};
 
-/// A layout of one slot of numbers.
+/// A layout of two features with ids, a column each, and numbers for the rest of the width.
 pub(crate) fn layout(width: usize, scenarios: usize, tasks: &[&str]) -> Layout {
     Layout {
-        tables: Vec::new(),
-        slots: vec![Slot::Dense { feature: "numbers".into(), width }],
+        tables: vec![TableSpec { name: "id".into(), rows: 9, dim: 1 }],
+        slots: vec![
+            Slot::Lookup { feature: "id".into(), table: 0 },
+            Slot::Bag { feature: "ids".into(), table: 0, pooling: Pooling::Mean },
+            Slot::Dense { feature: "numbers".into(), width: width - 2 },
+        ],
         scenarios: (0..scenarios).map(|scenario| format!("s{scenario}")).collect(),
         scenario_rows: (1..=scenarios as u64).map(|scenario| 100 * scenario).collect(),
         tasks: tasks.iter().map(|name| TaskSpec { name: (*name).to_owned(), weight: 1.0 }).collect(),
@@ -46,6 +50,12 @@ pub(crate) struct Rows {
 }
 
 impl Rows {
+    /// Rows of the width that a model reads.
+    pub(crate) fn of(layout: &Layout, config: &ModelConfig, rows: &[usize]) -> Rows {
+        let network = Network::record(layout, config, Form::Own).unwrap();
+        Rows::new(network.graph.shape(network.x).width, rows)
+    }
+
     pub(crate) fn new(width: usize, rows: &[usize]) -> Rows {
         let scenario: Vec<usize> = rows.iter().enumerate().flat_map(|(s, &count)| vec![s; count]).collect();
         let mut offsets = vec![0];
@@ -60,13 +70,27 @@ impl Rows {
         self.scenario.len()
     }
 
+    pub(crate) fn width(&self) -> usize {
+        self.x.len() / self.count()
+    }
+
+    pub(crate) fn row(&self, row: usize) -> &[f32] {
+        &self.x[row * self.width()..(row + 1) * self.width()]
+    }
+
     /// One row of these, alone.
     pub(crate) fn only(&self, row: usize) -> Rows {
-        let width = self.x.len() / self.count();
         let scenarios = self.offsets.len() - 1;
         let offsets = (0..=scenarios).map(|scenario| usize::from(scenario > self.scenario[row])).collect();
-        Rows { x: self.x[row * width..(row + 1) * width].to_vec(), scenario: vec![self.scenario[row]], offsets }
+        Rows { x: self.row(row).to_vec(), scenario: vec![self.scenario[row]], offsets }
     }
+}
+
+/// The forms that a model has.
+pub(crate) fn forms(config: &ModelConfig) -> Vec<Form> {
+    let every = config.task.has_heads_per_scenario().then_some(Form::Every);
+    let mean = (!config.tables.per_scenario()).then_some(Form::Mean);
+    [Some(Form::Own), every, mean].into_iter().flatten().collect()
 }
 
 /// A network with a loss, ready to run.

@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use hinet_model::{
-    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, IdentityConfig, InputNorm, Mix, MmoeConfig,
-    ModelConfig, ProductConfig, ScenarioLayerConfig, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
+    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, IdentityConfig, InputNorm, LinearConfig, Mix,
+    MmoeConfig, ModelConfig, ProductConfig, ScenarioLayerConfig, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
 };
 use hinet_tape::Params;
 
@@ -32,8 +32,9 @@ impl<'a> Oracle<'a> {
         match scenario {
             Some(own) => self.score_by_heads_of(x, own, own),
             None => {
-                let c = self.scenario_layer(&self.normalise(x), None);
-                let all: Vec<Vec<f64>> = (0..self.scenarios).map(|view| self.task_layer(&c, view)).collect();
+                let (deep, first) = self.input(x, 0);
+                let c = self.scenario_layer(&deep, None);
+                let all: Vec<Vec<f64>> = (0..self.scenarios).map(|view| self.task_layer((&c, &first), view)).collect();
                 (0..self.tasks.len()).map(|task| mean(all.iter().map(|p| p[task]))).collect()
             }
         }
@@ -41,32 +42,60 @@ impl<'a> Oracle<'a> {
 
     /// As [`Oracle::score`], with the heads of scenario `view`.
     pub(crate) fn score_by_heads_of(&self, x: &[f64], own: usize, view: usize) -> Vec<f64> {
-        self.task_layer(&self.scenario_layer(&self.normalise(x), Some(own)), view)
+        let (deep, first) = self.input(x, own);
+        self.task_layer((&self.scenario_layer(&deep, Some(own)), &first), view)
+    }
+
+    /// What layers read, normalised, and the first-order term of each task's logit. The first two columns (of each copy)
+    /// are embeddings of ids, where there are any; the others numbers.
+    fn input(&self, x: &[f64], own: usize) -> (Vec<f64>, Vec<f64>) {
+        let tasks = self.tasks.len();
+        let linear = matches!(self.config.task, TaskLayerConfig::Linear(_));
+        if !linear && !self.config.first_order {
+            return (self.normalise(x, own), vec![0.0; tasks]);
+        }
+        let (deep, ids) = x.split_at(x.len() - 2 * tasks);
+        let deep = self.normalise(deep, own);
+        let (copies, owner) = (self.copies(), if self.config.tables.per_scenario() { own } else { 0 });
+        let width = deep.len() / copies;
+        let numbers = if linear { 0..width } else { 2..width };
+        let weights = self.get("first_order.numbers.weight");
+        let first = (0..tasks).map(|task| {
+            let copy = if copies == 1 { 0 } else { task };
+            let weight = |number: usize| weights[(owner * tasks + task) * numbers.len() + number];
+            let of_numbers = numbers.clone().enumerate().map(|(number, c)| weight(number) * deep[copy * width + c]);
+            of_numbers.sum::<f64>() + ids[task] + ids[tasks + task]
+        });
+        (deep.clone(), first.collect())
+    }
+
+    /// How many times embeddings and numbers stand side by side.
+    fn copies(&self) -> usize {
+        if self.config.tables.per_task() { self.tasks.len() } else { 1 }
     }
 
     fn get(&self, name: &str) -> &[f64] {
         self.params.get(name).unwrap_or_else(|| panic!("no parameter `{name}`"))
     }
 
-    fn normalise(&self, x: &[f64]) -> Vec<f64> {
-        let affine = |h: Vec<f64>| {
-            let (gain, bias) = (self.get("input_norm.gain"), self.get("input_norm.bias"));
-            h.iter().zip(gain).zip(bias).map(|((h, gain), bias)| h * gain + bias).collect()
-        };
-        let saved = |epsilon: f64| {
-            let (mean, variance) = (self.get("input_norm.mean"), self.get("input_norm.variance"));
-            x.iter().zip(mean).zip(variance).map(move |((x, mean), variance)| (x - mean) / (variance + epsilon).sqrt())
-        };
-        match self.config.input_norm {
-            InputNorm::None => x.to_vec(),
-            InputNorm::LayerNorm => {
-                let center = mean(x.iter().copied());
-                let variance = mean(x.iter().map(|x| (x - center).powi(2)));
-                affine(x.iter().map(|x| (x - center) / (variance + 1e-5).sqrt()).collect())
+    fn normalise(&self, x: &[f64], own: usize) -> Vec<f64> {
+        let width = x.len() / self.copies();
+        let owner = if self.config.tables.per_scenario() { own } else { 0 };
+        let of = |name: &str, c: usize| self.get(&format!("input_norm.{name}"))[owner * x.len() + c];
+        let saved = |c: usize, epsilon: f64| (x[c] - of("mean", c)) / (of("variance", c) + epsilon).sqrt();
+        let normal = |c: usize| match self.config.input_norm {
+            InputNorm::None | InputNorm::LayerNorm => {
+                let row = x[c / width * width..][..width].iter().copied();
+                let center = mean(row.clone());
+                (x[c] - center) / (mean(row.map(|x| (x - center).powi(2))) + 1e-5).sqrt()
             }
-            InputNorm::BatchNorm => affine(saved(1e-5).collect()),
-            InputNorm::FrozenAffine => affine(saved(1e-3).collect()),
+            InputNorm::BatchNorm => saved(c, 1e-5),
+            InputNorm::FrozenAffine => saved(c, 1e-3),
+        };
+        if self.config.input_norm == InputNorm::None {
+            return x.to_vec();
         }
+        (0..x.len()).map(|c| normal(c) * of("gain", c) + of("bias", c)).collect()
     }
 
     fn scenario_layer(&self, x: &[f64], scenario: Option<usize>) -> Vec<f64> {
@@ -83,13 +112,15 @@ impl<'a> Oracle<'a> {
         }
     }
 
-    fn task_layer(&self, c: &[f64], view: usize) -> Vec<f64> {
+    /// What a task layer reads: the scenario layer's columns, and the first-order term of each task.
+    fn task_layer(&self, read: (&[f64], &[f64]), view: usize) -> Vec<f64> {
         match &self.config.task {
-            TaskLayerConfig::Cgc(config) => self.cgc(config, c, view),
-            TaskLayerConfig::Tower(config) => self.tower(config, c, view),
-            TaskLayerConfig::Mmoe(config) => self.mmoe(config, c, view),
-            TaskLayerConfig::Hmoe(config) => self.hmoe(config, c, view),
-            TaskLayerConfig::Star(config) => self.star(config, c, view),
+            TaskLayerConfig::Cgc(config) => self.cgc(config, read, view),
+            TaskLayerConfig::Tower(config) => self.tower(config, read, view),
+            TaskLayerConfig::Mmoe(config) => self.mmoe(config, read, view),
+            TaskLayerConfig::Hmoe(config) => self.hmoe(config, read, view),
+            TaskLayerConfig::Star(config) => self.star(config, read, view),
+            TaskLayerConfig::Linear(config) => self.linear(config, read.1),
         }
     }
 
@@ -167,15 +198,18 @@ impl<'a> Oracle<'a> {
 
     // Task layers, section 1.7; several levels, section 4.3.
 
-    fn tower(&self, config: &TowerConfig, c: &[f64], view: usize) -> Vec<f64> {
+    fn tower(&self, config: &TowerConfig, (c, first): (&[f64], &[f64]), view: usize) -> Vec<f64> {
         let heads = self.heads(&config.product);
         let pool = if config.task_scope == TaskScope::PerScenario { view } else { 0 };
         let c = &self.mlp("task.bottom", ((pool, 0, 1), pool), c, &config.bottom_units);
         let logits = (0..heads.len()).map(|head| {
             let block = self.head_block(config.task_scope, heads.len(), view, head);
-            self.logit(block, c, &config.tower_units)
+            let task = self.task(heads[head]);
+            let width = c.len() / self.copies();
+            let read = if self.copies() == 1 { c } else { &c[task * width..(task + 1) * width] };
+            self.logit(block, read, &config.tower_units)
         });
-        self.probabilities(&config.product, &heads, &logits.collect::<Vec<_>>())
+        self.probabilities(&config.product, &heads, (&logits.collect::<Vec<_>>(), first))
     }
 
     fn logit(&self, block: usize, h: &[f64], units: &[usize]) -> f64 {
@@ -183,9 +217,14 @@ impl<'a> Oracle<'a> {
         self.dense("task.tower.logit", (block, 0, 1), &h, 1)[0]
     }
 
+    fn linear(&self, config: &LinearConfig, first: &[f64]) -> Vec<f64> {
+        let heads = self.heads(&config.product);
+        self.probabilities(&config.product, &heads, (self.get("task.bias"), first))
+    }
+
     // MMoE and OMoE, section 4.2.
 
-    fn mmoe(&self, config: &MmoeConfig, c: &[f64], view: usize) -> Vec<f64> {
+    fn mmoe(&self, config: &MmoeConfig, (c, first): (&[f64], &[f64]), view: usize) -> Vec<f64> {
         let heads = self.heads(&config.product);
         let pool = if config.task_scope == TaskScope::PerScenario { view } else { 0 };
         let experts: Vec<Vec<f64>> = (0..config.experts)
@@ -200,12 +239,12 @@ impl<'a> Oracle<'a> {
             let gate = softmax(&self.dense("task.gate", (gate, 0, 1), c, config.experts));
             self.logit(block, &mix(&gate, &experts), &config.tower_units)
         });
-        self.probabilities(&config.product, &heads, &logits.collect::<Vec<_>>())
+        self.probabilities(&config.product, &heads, (&logits.collect::<Vec<_>>(), first))
     }
 
     // HMoE, section 4.4.
 
-    fn hmoe(&self, config: &HmoeConfig, c: &[f64], view: usize) -> Vec<f64> {
+    fn hmoe(&self, config: &HmoeConfig, (c, first): (&[f64], &[f64]), view: usize) -> Vec<f64> {
         let heads = self.heads(&config.product);
         let experts: Vec<Vec<f64>> =
             (0..config.experts).map(|k| self.mlp("task.expert", ((k, 0, 1), k), c, &config.expert_units)).collect();
@@ -216,14 +255,16 @@ impl<'a> Oracle<'a> {
             let blocks = (0..self.scenarios).map(|m| m * heads.len() + head);
             match config.mix {
                 Mix::Scores => {
-                    let score = |block| sigmoid(self.logit(block, &features(block), &config.tower_units));
+                    let term = first[self.task(heads[head])];
+                    let score = |block| sigmoid(term + self.logit(block, &features(block), &config.tower_units));
                     weights.iter().zip(blocks).map(|(weight, block)| weight * score(block)).sum()
                 }
                 Mix::Hidden => {
                     let hidden =
                         |block| self.mlp("task.tower", ((block, 0, 1), block), &features(block), &config.tower_units);
                     let mixed = mix(&weights, &blocks.map(hidden).collect::<Vec<_>>());
-                    sigmoid(self.dense("task.tower.logit", (view * heads.len() + head, 0, 1), &mixed, 1)[0])
+                    let logit = self.dense("task.tower.logit", (view * heads.len() + head, 0, 1), &mixed, 1)[0];
+                    sigmoid(logit + first[self.task(heads[head])])
                 }
             }
         };
@@ -243,7 +284,7 @@ impl<'a> Oracle<'a> {
         x.iter().enumerate().map(column).collect()
     }
 
-    fn star(&self, config: &StarConfig, c: &[f64], view: usize) -> Vec<f64> {
+    fn star(&self, config: &StarConfig, (c, first): (&[f64], &[f64]), view: usize) -> Vec<f64> {
         let heads = self.heads(&config.product);
         let logits = (0..heads.len()).map(|head| {
             let (count, centre) = if config.star_per_task { (heads.len(), head) } else { (1, 0) };
@@ -257,7 +298,7 @@ impl<'a> Oracle<'a> {
             let main = self.star_dense("logit", (view * count + centre, centre, column), &h, 1)[0];
             main + if config.aux_width == 0 { 0.0 } else { self.auxiliary(config, c, (view, head)) }
         });
-        self.probabilities(&config.product, &heads, &logits.collect::<Vec<_>>())
+        self.probabilities(&config.product, &heads, (&logits.collect::<Vec<_>>(), first))
     }
 
     /// `(W * W_p) x + b + b_p`: own block, block of the centre, and of the columns which part of so many.
@@ -288,7 +329,7 @@ impl<'a> Oracle<'a> {
         self.dense("task.aux.logit", (head, 0, 1), &hidden, 1)[0]
     }
 
-    fn cgc(&self, config: &CgcConfig, c: &[f64], view: usize) -> Vec<f64> {
+    fn cgc(&self, config: &CgcConfig, (c, first): (&[f64], &[f64]), view: usize) -> Vec<f64> {
         let heads = self.heads(&config.product);
         let mut own = vec![c.to_vec(); heads.len()];
         let mut shared = c.to_vec();
@@ -298,7 +339,7 @@ impl<'a> Oracle<'a> {
         let logits = own.iter().enumerate().map(|(head, h)| {
             self.logit(self.head_block(config.task_scope, heads.len(), view, head), h, &config.tower_units)
         });
-        self.probabilities(&config.product, &heads, &logits.collect::<Vec<_>>())
+        self.probabilities(&config.product, &heads, (&logits.collect::<Vec<_>>(), first))
     }
 
     fn cgc_level(
@@ -367,8 +408,13 @@ impl<'a> Oracle<'a> {
         self.tasks.iter().copied().filter(needed).collect()
     }
 
-    fn probabilities(&self, products: &[ProductConfig], heads: &[&str], logits: &[f64]) -> Vec<f64> {
-        self.products(products, heads, &logits.iter().map(|&logit| sigmoid(logit)).collect::<Vec<_>>())
+    fn probabilities(&self, products: &[ProductConfig], heads: &[&str], (logits, first): (&[f64], &[f64])) -> Vec<f64> {
+        let score = |(logit, head): (&f64, &&str)| sigmoid(logit + first[self.task(head)]);
+        self.products(products, heads, &logits.iter().zip(heads).map(score).collect::<Vec<_>>())
+    }
+
+    fn task(&self, name: &str) -> usize {
+        self.tasks.iter().position(|task| *task == name).unwrap()
     }
 
     fn products(&self, products: &[ProductConfig], heads: &[&str], scores: &[f64]) -> Vec<f64> {

@@ -25,14 +25,15 @@ pub(super) fn schema(generator: &mut SchemaGenerator) -> Schema {
         .iter()
         .flat_map(|preset| {
             let names = std::iter::once(&preset.name).chain(preset.aliases);
-            names.map(|name| json!({ "const": name, "type": "string", "description": preset.about }))
+            let about = format!("{} Recipe: {}.", preset.about, preset.recipe);
+            names.map(move |name| json!({ "const": name, "type": "string", "description": about }))
         })
         .collect();
     let mut properties = Map::new();
     properties.insert(
         "preset".to_owned(),
         json!({
-            "description": "A model by name. Options of its layers stand beside it. Default: `hinet`, unless `scenario` and `task` are given.",
+            "description": "A model by name. Options of its layers stand beside it. Default: `hinet`, unless `scenario` and `task` are given. The recipe is how a model made for many tasks only, or many scenarios only, serves both: R1 each task of each scenario counts as a task; R2 one network of the scenarios under heads of the tasks; R3 the scenarios' network once per task; R4 the scenario conditions a network of many tasks; native: made for both.",
             "oneOf": presets,
         }),
     );

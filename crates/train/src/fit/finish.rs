@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use hinet_model::Artefact;
+use hinet_model::{Artefact, zoo};
 use serde_json::{Value, json};
 
 use super::session::Session;
@@ -68,8 +68,11 @@ fn remove_checkpoint(folder: &RunFolder) -> Result<(), TrainError> {
 fn about(session: &Session<'_, '_>) -> BTreeMap<String, Value> {
     let (experiment, state, model) = (session.experiment, &session.state, session.step.model());
     let best = state.best.step.unwrap_or(state.step);
+    let preset = experiment.preset.as_deref().and_then(|name| zoo::find(name).ok());
+    let recipe = preset.map_or("-", |preset| preset.recipe);
     let model = json!({
         "preset": experiment.preset,
+        "recipe": recipe,
         "scenario_layer": model.config.scenario.kind(),
         "task_layer": model.config.task.kind(),
         "dense_parameters": model.dense_parameters(),
