@@ -213,7 +213,9 @@ mod tests {
     #[test]
     fn an_option_that_cannot_be_is_refused_by_name() {
         let refused = [
-            json!({ "sub_experts": 0 }),
+            json!({ "sub_experts": 0, "shared_sub_experts": 0 }),
+            json!({ "tables": "task" }),
+            json!({ "tables": "scenario_task" }),
             json!({ "shared_sub_experts": 257 }),
             json!({ "units": [] }),
             json!({ "units": [64, 0] }),

@@ -73,7 +73,9 @@ pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
 pub use network::{Form, Network, Objective, Output};
 pub use plan::{Plan, PlanWorkspace};
-pub use scenario::{ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, ScenarioLayerConfig};
+pub use scenario::{
+    ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, SanGate, SanQuery, ScenarioLayerConfig,
+};
 pub use task::{
     CgcConfig, CgcGate, Gates, HmoeConfig, LinearConfig, Mix, MmoeConfig, ProductConfig, StarConfig, TaskLayerConfig,
     TaskScope, TowerConfig,

@@ -6,7 +6,7 @@ mod partitioned_norm;
 
 use hinet_tape::Value;
 
-pub use hinet::{ConcatOrder, HinetConfig};
+pub use hinet::{ConcatOrder, HinetConfig, SanGate, SanQuery};
 pub use identity::IdentityConfig;
 pub use partitioned_norm::PartitionedNormConfig;
 

@@ -6,17 +6,24 @@
 //! | SEI: mixture of sub-experts by one gate | [`sei`] | `[batch, h]` |
 //! | G: the scenario-shared expert, an SEI | `shared` | `[batch, h]` |
 //! | S_m: the specific expert of scenario m, an SEI | `specific` | `[batch, scenarios * h]` |
-//! | alpha: SAN, the scenario-aware attention | [`san`] | `[scenarios, scenarios]` |
+//! | alpha: SAN, the scenario-aware attention | [`san::san`] | `[scenarios, scenarios]` |
 //! | A_i = sum over m of alpha_im S_m | `attended` | `[batch, h]` |
 //! | C_i = [G; S_i; A_i] | the result | `[batch, 3 h]` |
 //!
-//! Only the scenario's embedding enters SAN, so alpha is a matrix with one row per scenario, not per row of the batch.
+//! In the paper only the scenario's embedding enters SAN, so alpha is a matrix with one row per scenario, not per row of
+//! the batch. That, the sum of 1 which a row has to spend on other scenarios, and the gradients of foreign rows are known
+//! weak points; `san_query`, `san_gate` and `san_stop_gradient` are remedies. Without the shared experts, the specific ones
+//! or SAN, their parts of C_i are left out: the paper's ablations.
 
-use hinet_tape::{Activation, Init, Routing, Scope, Value};
+mod san;
+
+use hinet_tape::{Activation, Routing, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::{check_count, check_rate, check_units, check_width};
+pub use san::{SanGate, SanQuery};
+
+use crate::config::{bad, check_count, check_rate, check_units, check_width};
 use crate::error::ModelError;
 use crate::network::{Bank, Form, Layer, Owner, Reads, Recorder, Stack, blocks};
 
@@ -25,9 +32,9 @@ use crate::network::{Bank, Form, Layer, Owner, Reads, Recorder, Stack, blocks};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct HinetConfig {
-    /// Sub-experts in the expert of each scenario.
+    /// Sub-experts in the expert of each scenario. With 0 scenarios have no experts, and there is no SAN.
     pub sub_experts: usize,
-    /// Sub-experts in the expert that all scenarios share.
+    /// Sub-experts in the expert that all scenarios share. With 0 there is none.
     pub shared_sub_experts: usize,
     /// Widths of the layers of a sub-expert, ReLU after each.
     pub units: Vec<usize>,
@@ -55,6 +62,10 @@ pub struct HinetConfig {
     pub san_include_self: bool,
     /// Whether each scenario has its own layers of SAN.
     pub san_per_scenario: bool,
+    /// What decides how much a row listens to each other scenario.
+    pub san_query: SanQuery,
+    /// Whether a row may listen to no other scenario.
+    pub san_gate: SanGate,
     /// Keeps rows of other scenarios from training a scenario's expert through SAN.
     pub san_stop_gradient: bool,
     /// Order of the parts of the result. Trained models do not depend on it.
@@ -89,6 +100,8 @@ impl Default for HinetConfig {
             san_renorm: true,
             san_include_self: false,
             san_per_scenario: false,
+            san_query: SanQuery::Scenario,
+            san_gate: SanGate::None,
             san_stop_gradient: false,
             concat_order: ConcatOrder::Gsa,
         }
@@ -97,8 +110,11 @@ impl Default for HinetConfig {
 
 impl HinetConfig {
     pub(super) fn check(&self) -> Result<(), ModelError> {
-        check_count("sub_experts", self.sub_experts, 1)?;
-        check_count("shared_sub_experts", self.shared_sub_experts, 1)?;
+        check_count("sub_experts", self.sub_experts, 0)?;
+        check_count("shared_sub_experts", self.shared_sub_experts, 0)?;
+        if self.sub_experts + self.shared_sub_experts == 0 {
+            return Err(bad("sub_experts", "0 beside `shared_sub_experts` = 0", "at least one sub-expert"));
+        }
         check_units("units", &self.units, 1)?;
         check_rate("sei_dropout", self.sei_dropout)?;
         check_width("scenario_dim", self.scenario_dim)?;
@@ -112,40 +128,52 @@ impl HinetConfig {
 }
 
 pub(super) fn record(config: &HinetConfig, r: &mut Recorder<'_>, x: Value) -> Value {
+    let mut parts = Vec::new();
+    if config.shared_sub_experts > 0 {
+        let shared = Bank::many("scenario.shared", Owner::Everyone, config.shared_sub_experts);
+        let shared = sei(config, r, x, (&shared, "gate.shared"));
+        r.probe("expert.shared", shared);
+        parts.push(shared);
+    }
+    if config.sub_experts > 0 {
+        parts.extend(specific(config, r, x));
+    }
+    if config.concat_order == ConcatOrder::Asg {
+        parts.reverse();
+    }
+    r.graph.concat(&parts)
+}
+
+/// S_i, and A_i where there is SAN.
+///
+/// # Shapes
+/// - `x`: `[batch, width]`
+/// - returns: `[batch, h]` each
+fn specific(config: &HinetConfig, r: &mut Recorder<'_>, x: Value) -> Vec<Value> {
     let (width, scenarios) = (config.width(), r.scenarios());
     // With one scenario there are no others to attend to: A_i is left out.
     let with_san = config.san && scenarios > 1;
     let routing = if with_san { Routing::All } else { r.routing() };
-
-    let shared = Bank::many("scenario.shared", Owner::Everyone, config.shared_sub_experts);
-    let shared = sei(config, r, x, (&shared, "gate.shared"));
     let specific = Bank::many("scenario.specific", Owner::Scenario, config.sub_experts).routed(routing);
     let specific = sei(config, r, x, (&specific, "gate.scenario"));
-    r.probe("expert.shared", shared);
     r.probe("expert.scenario", specific);
-
-    let (own, attended) = match r.form() {
+    match r.form() {
         Form::Mean => {
             let mean = r.mean_of_blocks(specific, scenarios);
-            (mean, with_san.then_some(mean))
+            if with_san { vec![mean, mean] } else { vec![mean] }
         }
         Form::Own | Form::Every if with_san => {
-            let alpha = san(config, r);
             let others = if config.san_stop_gradient { r.graph.stop_gradient(specific) } else { specific };
+            let alpha = san::san(config, r, x, others);
             let attended = r.graph.mixture(alpha, vec![blocks(others, 0..scenarios)], width);
             r.probe("expert.attended", attended);
             if !config.san_stop_gradient {
                 r.crosses_scenarios("scenario.specific.");
             }
-            (r.graph.select(blocks(specific, 0..scenarios), width), Some(attended))
+            vec![r.graph.select(blocks(specific, 0..scenarios), width), attended]
         }
-        Form::Own | Form::Every => (specific, None),
-    };
-    let mut parts: Vec<Value> = [Some(shared), Some(own), attended].into_iter().flatten().collect();
-    if config.concat_order == ConcatOrder::Asg {
-        parts.reverse();
+        Form::Own | Form::Every => vec![specific],
     }
-    r.graph.concat(&parts)
 }
 
 /// Sub-experts q_k(x), each an MLP, mixed by the gate softmax(x W_g + b_g); for every block of `bank` at once.
@@ -167,39 +195,4 @@ fn sei(config: &HinetConfig, r: &mut Recorder<'_>, x: Value, (bank, probe): (&Ba
     let experts = r.width(gate) / count;
     let outputs = (0..experts).map(|expert| blocks(sub_experts, expert * count..(expert + 1) * count));
     r.graph.mixture(gate, outputs.collect(), config.width())
-}
-
-/// alpha: how much each scenario listens to each other one.
-///
-/// # Shapes
-/// - returns: `[scenarios, scenarios]`, from the row's scenario to the one listened to
-fn san(config: &HinetConfig, r: &mut Recorder<'_>) -> Value {
-    let scenarios = r.scenarios();
-    let std = 1.0 / (config.scenario_dim as f32).sqrt();
-    let dims = vec![scenarios, config.scenario_dim];
-    let init = Init::TruncatedNormal { std };
-    let embedding = r.parameter("scenario.san.embedding", dims, init, Scope::PerScenario);
-
-    let owner = if config.san_per_scenario { Owner::Scenario } else { Owner::Everyone };
-    let bank = Bank::one("scenario.san", owner).routed(Routing::Own);
-    let hidden = Layer { outer: 0, bias: config.san_bias, activation: Activation::Relu };
-    let mut z = embedding;
-    for (number, &outer) in config.san_hidden.iter().enumerate() {
-        z = r.linear(&bank, &number.to_string(), z, (Reads::Everything, Layer { outer, ..hidden }));
-    }
-    let activation = if config.san_relu { Activation::Relu } else { Activation::Identity };
-    let z = r.linear(&bank, "logits", z, (Reads::Everything, Layer { outer: scenarios, activation, ..hidden }));
-
-    let others = (0..scenarios * scenarios).map(|i| i / scenarios != i % scenarios);
-    let alpha = if config.san_include_self {
-        r.graph.softmax(z, scenarios, None)
-    } else if config.san_renorm {
-        r.graph.softmax(z, scenarios, Some(others.collect()))
-    } else {
-        let all = r.graph.softmax(z, scenarios, None);
-        let others = r.graph.constant(scenarios, scenarios, others.map(|other| f32::from(u8::from(other))).collect());
-        r.graph.mul(all, others)
-    };
-    r.probe("san", alpha);
-    alpha
 }

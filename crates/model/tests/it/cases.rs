@@ -2,7 +2,8 @@
 
 use hinet_model::{
     CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, InputNorm, LinearConfig, Mix, MmoeConfig,
-    ModelConfig, ProductConfig, ScenarioLayerConfig, StarConfig, Tables, TaskLayerConfig, TaskScope, TowerConfig,
+    ModelConfig, ProductConfig, SanGate, SanQuery, ScenarioLayerConfig, StarConfig, Tables, TaskLayerConfig, TaskScope,
+    TowerConfig,
 };
 
 /// Tasks of every case.
@@ -27,6 +28,7 @@ fn order_of_both() -> Vec<ProductConfig> {
 }
 
 pub(crate) fn scenario_layers() -> Vec<(&'static str, ScenarioLayerConfig)> {
+    let row = HinetConfig { san_query: SanQuery::Row, ..hinet() };
     let layers = [
         ("default", hinet()),
         ("more shared sub-experts", HinetConfig { shared_sub_experts: 3, sub_experts: 1, units: vec![3], ..hinet() }),
@@ -39,6 +41,16 @@ pub(crate) fn scenario_layers() -> Vec<(&'static str, ScenarioLayerConfig)> {
         ("san including self", HinetConfig { san_include_self: true, ..hinet() }),
         ("san per scenario", HinetConfig { san_per_scenario: true, san_hidden: vec![3], ..hinet() }),
         ("san without gradient", HinetConfig { san_stop_gradient: true, ..hinet() }),
+        ("without shared experts", HinetConfig { shared_sub_experts: 0, ..hinet() }),
+        ("without specific experts", HinetConfig { sub_experts: 0, ..hinet() }),
+        ("san with a null slot", HinetConfig { san_gate: SanGate::Null, san_hidden: vec![3], ..hinet() }),
+        ("san with a gate", HinetConfig { san_gate: SanGate::Sigmoid, san_renorm: false, ..hinet() }),
+        ("san by row", row.clone()),
+        ("san by row with hidden layers", HinetConfig { san_hidden: vec![3], san_relu: true, ..row.clone() }),
+        ("san by row per scenario", HinetConfig { san_per_scenario: true, san_gate: SanGate::Sigmoid, ..row.clone() }),
+        ("san by row with a null slot", HinetConfig { san_gate: SanGate::Null, san_renorm: false, ..row.clone() }),
+        ("san by row including self", HinetConfig { san_include_self: true, san_gate: SanGate::Null, ..row.clone() }),
+        ("san by row without gradient", HinetConfig { san_stop_gradient: true, ..row }),
         ("A, S, G", HinetConfig { concat_order: ConcatOrder::Asg, ..hinet() }),
     ];
     let mut layers: Vec<_> =

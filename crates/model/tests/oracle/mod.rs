@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 
 use hinet_model::{
     CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, IdentityConfig, InputNorm, LinearConfig, Mix,
-    MmoeConfig, ModelConfig, ProductConfig, ScenarioLayerConfig, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
+    MmoeConfig, ModelConfig, ProductConfig, SanGate, SanQuery, ScenarioLayerConfig, StarConfig, TaskLayerConfig,
+    TaskScope, TowerConfig,
 };
 use hinet_tape::Params;
 
@@ -150,17 +151,21 @@ impl<'a> Oracle<'a> {
     // HiNet, sections 1.2 to 1.6 of the specification.
 
     fn hinet(&self, config: &HinetConfig, x: &[f64], scenario: Option<usize>) -> Vec<f64> {
-        let shared = self.sei(config, "scenario.shared", (0, config.shared_sub_experts), x);
-        let specific: Vec<Vec<f64>> =
-            (0..self.scenarios).map(|m| self.sei(config, "scenario.specific", (m, config.sub_experts), x)).collect();
+        let shared = (config.shared_sub_experts > 0)
+            .then(|| self.sei(config, "scenario.shared", (0, config.shared_sub_experts), x));
+        let specific: Vec<Vec<f64>> = (0..self.scenarios)
+            .filter(|_| config.sub_experts > 0)
+            .map(|m| self.sei(config, "scenario.specific", (m, config.sub_experts), x))
+            .collect();
         let all: Vec<f64> = vec![1.0 / self.scenarios as f64; self.scenarios];
         let with_san = config.san && self.scenarios > 1;
-        let own = scenario.map_or_else(|| mix(&all, &specific), |own| specific[own].clone());
-        let attended = with_san.then(|| match scenario {
-            Some(own) => mix(&self.alpha(config, own), &specific),
+        let own = || scenario.map_or_else(|| mix(&all, &specific), |own| specific[own].clone());
+        let own = (config.sub_experts > 0).then(own);
+        let attended = (with_san && config.sub_experts > 0).then(|| match scenario {
+            Some(own) => mix(&self.alpha(config, own, x, &specific), &specific),
             None => mix(&all, &specific),
         });
-        let parts = [Some(shared), Some(own), attended];
+        let parts = [shared, own, attended];
         let parts = parts.into_iter().flatten();
         match config.concat_order {
             ConcatOrder::Gsa => parts.flatten().collect(),
@@ -178,22 +183,41 @@ impl<'a> Oracle<'a> {
         mix(&softmax(&if config.gate_relu { relu(z) } else { z }), &sub_experts)
     }
 
-    fn alpha(&self, config: &HinetConfig, own: usize) -> Vec<f64> {
+    fn alpha(&self, config: &HinetConfig, own: usize, x: &[f64], specific: &[Vec<f64>]) -> Vec<f64> {
         let dim = config.scenario_dim;
         let at = (if config.san_per_scenario { own } else { 0 }, 0, 1);
         let mut h = self.get("scenario.san.embedding")[own * dim..(own + 1) * dim].to_vec();
+        if config.san_query == SanQuery::Row {
+            h.extend(x);
+        }
         for (number, &width) in config.san_hidden.iter().enumerate() {
             h = relu(self.dense(&format!("scenario.san.{number}"), at, &h, width));
         }
-        let z = self.dense("scenario.san.logits", at, &h, self.scenarios);
-        let z = if config.san_relu { relu(z) } else { z };
-        if config.san_include_self {
-            return softmax(&z);
+        let z = match config.san_query {
+            SanQuery::Scenario => self.dense("scenario.san.logits", at, &h, self.scenarios),
+            SanQuery::Row => {
+                let width = specific[0].len();
+                let query = self.dense("scenario.san.query", at, &h, width);
+                let product = |key: &Vec<f64>| query.iter().zip(key).map(|(q, k)| q * k).sum::<f64>();
+                specific.iter().map(|key| product(key) / (width as f64).sqrt()).collect()
+            }
+        };
+        let mut z = if config.san_relu { relu(z) } else { z };
+        if config.san_gate == SanGate::Null {
+            z.extend(self.dense("scenario.san.null", at, &h, 1));
         }
         let mut alpha = softmax(&z);
-        alpha[own] = 0.0;
-        let rest: f64 = alpha.iter().sum();
-        alpha.iter().map(|alpha| if config.san_renorm { alpha / rest } else { *alpha }).collect()
+        if !config.san_include_self {
+            alpha[own] = 0.0;
+            let rest: f64 = alpha.iter().sum();
+            alpha.iter_mut().for_each(|alpha| *alpha /= if config.san_renorm { rest } else { 1.0 });
+        }
+        alpha.truncate(self.scenarios);
+        if config.san_gate == SanGate::Sigmoid {
+            let open = sigmoid(self.dense("scenario.san.open", at, &h, 1)[0]);
+            alpha.iter_mut().for_each(|alpha| *alpha *= open);
+        }
+        alpha
     }
 
     // Task layers, section 1.7; several levels, section 4.3.
