@@ -321,7 +321,7 @@ fn what_does_not_fit_together_is_refused_with_its_place() {
             "split = { by = \"random\", test = 1.5 }",
             "conf/shop.toml:7:33: `data.split.test`: expected a share",
         ),
-        ("sub_experts = 3", "sub_experts = 0", "conf/shop.toml:44:15: `model.sub_experts`:"),
+        ("sub_experts = 3", "sub_experts = 257", "conf/shop.toml:44:15: `model.sub_experts`:"),
         ("[\"price\"]", "[]", "conf/shop.toml:32:11: `feature.1.columns`: must name at least one column"),
         ("\"data/valid.csv\"", "\"\"", "conf/shop.toml:7:9: `data.valid`: expected a path"),
     ] {
