@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{ModelConfig, Plan, PlanWorkspace};
+use crate::{ModelConfig, Plan, PlanWorkspace, zoo};
 
 const ALL: [&str; 4] = [MANIFEST, ENCODER, WEIGHTS, TABLES];
 
@@ -114,6 +114,26 @@ fn a_loaded_model_scores_with_the_same_bits_and_saves_the_same_bytes() {
     Artefact::save(&again, "tiny", &loaded.encoder, &loaded.model).unwrap();
     for (name, bytes) in &FIXTURE.bytes {
         assert!(std::fs::read(again.join(name)).unwrap() == *bytes, "{name} differs");
+    }
+}
+
+#[test]
+fn every_preset_scores_with_the_same_bits_once_saved_and_loaded() {
+    let parent = tempfile::tempdir().unwrap();
+    for preset in zoo::PRESETS {
+        for first_order in [false, true] {
+            let mut config = ModelConfig { first_order, ..preset.config() };
+            config.embedding.init_std = 0.5;
+            let mut model = Model::new(FIXTURE.encoder.layout().clone(), config, Seed(4)).unwrap();
+            // Tables of first-order weights start at 0: numbers that tell whether they were kept.
+            let tables = model.embeddings.specs().len();
+            let numbers = |(at, number): (usize, &mut f32)| *number += (at % 7) as f32 * 0.1;
+            (0..tables).for_each(|table| model.embeddings.table_mut(table).iter_mut().enumerate().for_each(numbers));
+            let folder = parent.path().join(format!("{} {first_order}", preset.name));
+            Artefact::save(&folder, preset.name, &FIXTURE.encoder, &model).unwrap();
+            let loaded = Artefact::load(&folder).unwrap();
+            assert_eq!(scores(&loaded.model, &FIXTURE.batch), scores(&model, &FIXTURE.batch), "{}", preset.name);
+        }
     }
 }
 

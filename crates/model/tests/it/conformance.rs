@@ -233,6 +233,70 @@ fn the_network_of_the_authors_code_has_1421598_parameters() {
     assert_eq!(part(""), 1_421_598);
 }
 
+/// Parameters of an MLP: `sum (n_{l-1} u_l + u_l)`.
+fn mlp(inner: usize, units: &[usize]) -> usize {
+    let widths = std::iter::once(&inner).chain(units);
+    widths.zip(units).map(|(inner, outer)| inner * outer + outer).sum()
+}
+
+/// Dense parameters of a preset over `d` columns of input, two of them of ids, `s` scenarios and `t` tasks.
+fn formula(preset: &str, (d, s, t): (usize, usize, usize)) -> usize {
+    let heads = s * t;
+    let tower = |inner: usize| heads * mlp(inner, &[32, 1]);
+    let sei = 4 * mlp(d, &[128, 64]) + 4 * (d + 1);
+    let san = 16 * s + 17 * s;
+    let cgc = |c: usize, units: &[usize], out: usize| {
+        (4 + 2 * heads) * mlp(c, units) + heads * 6 * (c + 1) + heads * mlp(out, &[32, 1])
+    };
+    let mmoe = 6 * mlp(d, &[128, 64]) + tower(64);
+    match preset {
+        "hinet" => (1 + s) * sei + san + cgc(3 * 64, &[64], 64),
+        "hinet_no_san" => (1 + s) * sei + cgc(2 * 64, &[64], 64),
+        "hinet_no_shared" => s * sei + san + cgc(2 * 64, &[64], 64),
+        "hinet_no_specific" => sei + cgc(64, &[64], 64),
+        "hinet_flat" => cgc(d, &[128, 64, 64], 64),
+        "hinet_official" => 1_421_598,
+        "shared_bottom" => mlp(d, &[128, 64]) + tower(64),
+        "omoe" => mmoe + 6 * d,
+        "mmoe" => mmoe + heads * 6 * d,
+        "hmoe" => mmoe + heads * 6 * d + heads * s * d,
+        "ple" => {
+            let below = (4 + 2 * heads) * mlp(d, &[64]) + heads * 6 * (d + 1) + s * (2 * t + 4) * (d + 1);
+            below + cgc(64, &[64], 64)
+        }
+        "star" => {
+            let norm = 2 * d + 2 * s * d;
+            let auxiliary = 16 * s + t * (mlp(16 + d, &[32]) + mlp(32, &[1]));
+            norm + (1 + s) * t * mlp(d, &[128, 64, 32, 1]) + auxiliary
+        }
+        "towers" => heads * mlp(d, &[64, 32, 1]),
+        "single" => heads * mlp(d, &[128, 64, 32, 1]),
+        "single_task" => t * mlp(d, &[128, 64, 32, 1]),
+        "single_scenario" => s * mlp(d, &[128, 64]) + tower(64),
+        "logistic" => t * mlp(d - 2, &[1]),
+        other => panic!("a formula for `{other}`"),
+    }
+}
+
+#[test]
+fn parameters_of_every_preset_count_as_its_formula_says() {
+    let layout = layout(10, 6, &["click", "order"]);
+    for preset in zoo::PRESETS {
+        let plain = Network::record(&layout, &preset.config(), Form::Own).unwrap();
+        let count = |network: &Network| -> usize {
+            let trainable = network.graph.params().iter().filter(|spec| spec.trainable);
+            trainable.map(ParamSpec::len).sum()
+        };
+        assert_eq!(count(&plain), formula(preset.name, (10, 6, 2)), "{}", preset.name);
+        // First-order terms add a weight per number and task, in each scenario that shares nothing.
+        let config = ModelConfig { first_order: true, ..preset.config() };
+        let owners = if config.tables.per_scenario() { 6 } else { 1 };
+        let more = if preset.name == "logistic" { 0 } else { 8 * 2 * owners };
+        let first_order = Network::record(&layout, &config, Form::Own).unwrap();
+        assert_eq!(count(&first_order) - count(&plain), more, "{}", preset.name);
+    }
+}
+
 #[test]
 fn a_summed_gate_learns_nothing() {
     let layout = layout(WIDTH, 2, &TASKS);

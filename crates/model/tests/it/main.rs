@@ -10,4 +10,5 @@ mod embedding;
 mod fixture;
 mod golden;
 mod harness;
+mod owners;
 mod plan;

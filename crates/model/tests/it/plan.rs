@@ -157,6 +157,26 @@ fn models_of_one_seed_start_with_the_same_tables_whatever_their_layers() {
     assert_eq!(error, "`embedding.init_std` is NaN, expected a finite number of 0 or more");
 }
 
+#[test]
+fn tables_count_as_their_owners_and_first_order_weights_say() {
+    let (rows, shared) = (700 + 40 + 13, 700 * 8 + 40 * 5 + 13 * 3);
+    let expected = |name: &str| match name {
+        "single" => 3 * 2 * shared,
+        "single_task" => 2 * shared,
+        "single_scenario" => 3 * shared,
+        "logistic" => 2 * rows,
+        _ => shared,
+    };
+    for preset in zoo::PRESETS {
+        let plain = model(preset.config()).embedding_parameters();
+        assert_eq!(plain, expected(preset.name), "{}", preset.name);
+        let with = model(ModelConfig { first_order: true, ..preset.config() });
+        let owners = if with.config.tables.per_scenario() { 3 } else { 1 };
+        let more = if preset.name == "logistic" { 0 } else { 2 * rows * owners };
+        assert_eq!(with.embedding_parameters() - plain, more, "{}", preset.name);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(30))]
 
