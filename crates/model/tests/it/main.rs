@@ -6,6 +6,7 @@ mod oracle;
 mod agreement;
 mod cases;
 mod conformance;
+mod documents;
 mod embedding;
 mod fixture;
 mod golden;
