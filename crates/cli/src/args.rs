@@ -29,6 +29,8 @@ pub(crate) enum Command {
     Check(CheckArguments),
     /// Train the model of a config and write a run folder.
     Train(TrainArguments),
+    /// Train several models over several seeds, or take finished runs, and say what of their differences is beyond noise.
+    Compare(CompareArguments),
     /// Measure a trained model on any data.
     Evaluate(EvaluateArguments),
     /// Score rows with a trained model.
@@ -101,6 +103,50 @@ pub(crate) struct TrainArguments {
     /// Continue the run of `--out` from its newest checkpoint; start it if there is none.
     #[arg(long, requires = "out")]
     pub(crate) resume: bool,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
+/// Options of `compare`.
+#[derive(Debug, Args)]
+pub(crate) struct CompareArguments {
+    /// A config, together with `--models`; or the folders of finished runs, tested on the same rows.
+    #[arg(value_name = "CONFIG|RUN", required = true)]
+    pub(crate) targets: Vec<PathBuf>,
+    /// Models, separated by commas: presets, names of `[compare.models]` in the config, or TOML files whose `[model]` and
+    /// `[train]` count.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+    /// Seeds for each model, counting up from `train.seed`.
+    #[arg(long, value_name = "N", default_value_t = 3, requires = "models",
+        value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub(crate) seeds: u64,
+    /// Folder to write: the runs, `compare.json`, `compare.csv`. [default: runs/<date>-<config name>-compare-<n>]
+    #[arg(long, value_name = "DIR", requires = "models")]
+    pub(crate) out: Option<PathBuf>,
+    /// Continue the comparison of `--out`: what has ended is kept, what was broken off goes on from its checkpoint.
+    #[arg(long, requires = "out")]
+    pub(crate) resume: bool,
+    /// Set a key of the config, for all models. Repeatable.
+    #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value, requires = "models")]
+    pub(crate) sets: Vec<(String, String)>,
+    /// Scale the widths of all models but the first until their dense parameters are within 3% of the first one's.
+    #[arg(long, requires = "models")]
+    pub(crate) match_parameters: bool,
+    /// Runs at a time, which share the threads. [default: one per thread]
+    #[arg(long, value_name = "N", requires = "models", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
+    /// The model that the others are tested against. [default: hinet if it is there, else the first]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) against: Option<String>,
+    /// The model that the seesaw matrix is measured against. [default: single if it is there, else there is no matrix]
+    #[arg(long, value_name = "MODEL")]
+    pub(crate) reference: Option<String>,
+    /// Draws of the bootstrap over users and seeds.
+    #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..))]
+    pub(crate) draws: u32,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
     #[command(flatten)]

@@ -1,6 +1,7 @@
 //! One file per command; what several need stands here.
 
 mod check;
+mod compare;
 mod demo;
 mod evaluate;
 mod init;
@@ -21,6 +22,7 @@ pub(crate) fn run(command: Command, talk: Talk) -> anyhow::Result<ExitCode> {
     match command {
         Command::Demo(arguments) => return demo::run(&arguments, talk),
         Command::Train(arguments) => return train::run(&arguments, talk),
+        Command::Compare(arguments) => return compare::run(&arguments, talk),
         Command::Init(arguments) => init::run(&arguments, talk)?,
         Command::Check(arguments) => check::run(&arguments, talk)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments, talk)?,

@@ -9,13 +9,13 @@ use crate::output::grouped;
 pub(crate) type Bayes<'a> = &'a dyn Fn(Option<&str>, &str) -> Option<f64>;
 
 /// Stands for a metric that its rows cannot define.
-const UNDEFINED: &str = "–";
+pub(crate) const UNDEFINED: &str = "–";
 
 /// Columns of text where nobody says how wide the terminal is.
-const USUAL_WIDTH: usize = 120;
+pub(crate) const USUAL_WIDTH: usize = 120;
 
 /// A line below the header, nothing between columns.
-const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+pub(crate) const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Lines of the header: tasks, then metrics.
 const HEADER_LINES: usize = 2;
@@ -219,7 +219,7 @@ pub(crate) fn means(metrics: &SplitMetrics) -> String {
     text
 }
 
-fn decimals(value: Option<f64>, places: usize) -> String {
+pub(crate) fn decimals(value: Option<f64>, places: usize) -> String {
     value.map_or_else(|| UNDEFINED.to_owned(), |value| format!("{value:.places$}"))
 }
 

@@ -51,6 +51,11 @@ impl TrainStream {
         TrainStream { source, encoder, config, cache: Arc::new(Mutex::new(Cache::new(config.cache_mb))) }
     }
 
+    /// The same rows for another run, with the rows that were kept shared between both: the first one's `cache_mb` holds for all.
+    pub fn reconfigured(&self, config: StreamConfig) -> TrainStream {
+        TrainStream { config, ..self.clone() }
+    }
+
     /// The batches of an epoch, counted from 0, grouped by scenario; the first `skip_batches` of them are left out, and the others are what
     /// they would have been.
     ///

@@ -152,6 +152,32 @@ pub enum TrainError {
         /// The run folder, which holds a checkpoint.
         path: PathBuf,
     },
+    /// A comparison that cannot be.
+    #[error("{problem}")]
+    Comparison {
+        /// What is in its way, and what to do.
+        problem: String,
+    },
+    /// A run of a comparison that failed.
+    #[error("{model}, seed {seed}: {source}")]
+    Compared {
+        /// The model.
+        model: String,
+        /// The seed.
+        seed: u64,
+        /// What went wrong.
+        source: Box<TrainError>,
+    },
+    /// The caller asked to stop a comparison.
+    #[error("stopped after {done} of {runs} runs; continue with --resume --out {}", path.display())]
+    ComparisonStopped {
+        /// Runs that have ended.
+        done: usize,
+        /// Runs in all.
+        runs: usize,
+        /// The comparison's folder.
+        path: PathBuf,
+    },
     /// The caller asked to stop before there was anything to keep.
     #[error("stopped before the first step; nothing was written")]
     InterruptedEarly,
@@ -192,7 +218,9 @@ impl TrainError {
         match self {
             TrainError::Data(error) => error.is_usage(),
             TrainError::Model(error) => error.is_usage(),
+            TrainError::Compared { source, .. } => source.is_usage(),
             TrainError::Optimiser(_)
+            | TrainError::Comparison { .. }
             | TrainError::RunExists { .. }
             | TrainError::NotARun { .. }
             | TrainError::NotFinished { .. }
@@ -211,6 +239,7 @@ impl TrainError {
             | TrainError::GradientNotFinite { .. }
             | TrainError::Interrupted { .. }
             | TrainError::InterruptedEarly
+            | TrainError::ComparisonStopped { .. }
             | TrainError::Output { .. } => false,
         }
     }
@@ -218,7 +247,10 @@ impl TrainError {
     /// Whether the caller asked to stop (exit code 130).
     #[must_use]
     pub fn is_interrupt(&self) -> bool {
-        matches!(self, TrainError::Interrupted { .. } | TrainError::InterruptedEarly)
+        matches!(
+            self,
+            TrainError::Interrupted { .. } | TrainError::InterruptedEarly | TrainError::ComparisonStopped { .. }
+        )
     }
 
     /// For `map_err`: an [`TrainError::Io`] about this file.

@@ -92,7 +92,9 @@ pub fn evaluate(run: &Run, source: &Source, name: &str, options: ScoreOptions<'_
     let encoder = Arc::new(run.artefact.encoder.clone());
     let ScoreOptions { threads, stop, progress } = options;
     let split = pool(threads)?.install(|| {
-        Scorer::new(model).metrics(source, &encoder, metrics_options, &mut |rows| {
+        let mut rows = 0;
+        Scorer::new(model).metrics(source, &encoder, metrics_options, &mut |batch, _scores| {
+            rows += batch.rows as u64;
             progress(rows);
             !is_stopped(stop)
         })
@@ -123,19 +125,20 @@ impl<'m> Scorer<'m> {
         &self.scores
     }
 
-    /// The metrics over a source. `proceed` is told the rows done so far and may end it: `None` then.
+    /// The metrics over a source. `each` is told every batch with its scores and may end it: `None` then.
     pub(crate) fn metrics(
         &mut self,
         source: &Source,
         encoder: &Arc<Encoder>,
         options: MetricsOptions,
-        proceed: &mut dyn FnMut(u64) -> bool,
+        each: &mut dyn FnMut(&Batch, &[f32]) -> bool,
     ) -> Result<Option<SplitMetrics>, TrainError> {
         let mut builder = MetricsBuilder::new(options);
         for batch in in_order(source, Arc::clone(encoder), Need::Labels, SCORED_ROWS) {
             let batch = batch?;
-            builder.push(&batch, self.score(&batch))?;
-            if !proceed(builder.rows()) {
+            let scores = self.score(&batch);
+            builder.push(&batch, scores)?;
+            if !each(&batch, scores) {
                 return Ok(None);
             }
         }

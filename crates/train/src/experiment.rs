@@ -5,12 +5,14 @@
 //! | text to tree | TOML, every key and value with its place | `tree` |
 //! | `--set` | values from the command line go into the tree | `set` |
 //! | version, preset | a newer file is refused; `[model] preset` becomes the two slots | here |
+//! | model of a comparison | `[model]` and `[train]` of one model take the place of the file's | `compared` |
 //! | strict reading | the tree against the JSON Schema: unknown keys, wrong types, wrong words | `strict`, `schema` |
 //! | paths | relative ones become absolute: from the file's folder, or from the working directory for `--set` | `paths` |
 //! | meaning | what the parts say together: names, monitor, ranges | `meaning` |
 //!
 //! [`Experiment::to_toml`] goes the other way and writes every default out.
 
+mod compared;
 mod emit;
 mod error;
 mod meaning;
@@ -31,12 +33,14 @@ use hinet_model::ModelConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
 
+pub use compared::CompareConfig;
 pub use error::{ExperimentError, Problem};
 pub use monitor::{Monitor, MonitoredMetric};
 pub use reference::config_reference;
 pub use schema::json_schema;
 pub use train_config::{Tracker, TrainConfig};
 
+use compared::Item;
 use error::Sources;
 use model::Expanded;
 use strict::Mismatch;
@@ -72,6 +76,9 @@ pub struct ExperimentFile {
     /// How it is trained.
     #[serde(default)]
     pub train: TrainConfig,
+    /// What `hinet compare` does otherwise for some models.
+    #[serde(default)]
+    pub compare: CompareConfig,
 }
 
 /// An experiment that was checked: paths are absolute, the preset is expanded, names are unique, numbers in their range.
@@ -114,16 +121,42 @@ impl Experiment {
     /// # Errors
     /// With all that is wrong in it.
     pub fn parse(text: &str, path: &Path, sets: &[(String, String)]) -> Result<Experiment, ExperimentError> {
-        let sources = Sources { file: path, text, sets };
-        let invalid = |found: Vec<Mismatch>| ExperimentError::Invalid {
-            problems: found.into_iter().map(|one| sources.problem(&one.at, &one.key, one.message)).collect(),
+        Experiment::from_sources(&Sources { file: path, text, sets, fragment: None }, None)
+    }
+
+    /// The experiment of one model of a comparison, named after it: a preset, a name of `[compare.models]`, or a TOML
+    /// file whose `[model]` and `[train]` count. All else is the file's own; see [`CompareConfig`].
+    ///
+    /// # Errors
+    /// If there is no such model, and otherwise like [`Experiment::load`].
+    pub fn load_model(path: &Path, sets: &[(String, String)], model: &str) -> Result<Experiment, ExperimentError> {
+        let unreadable = |source| ExperimentError::Unreadable { file: path.to_owned(), source };
+        let bytes = std::fs::read(path).map_err(unreadable)?;
+        let text = String::from_utf8_lossy(&bytes);
+        let item = Item::read(model)?;
+        let fragment = match &item {
+            Item::Named(_) => None,
+            Item::File(path, text) => Some((*path, text.as_str())),
         };
+        let experiment = Experiment::from_sources(&Sources { file: path, text: &text, sets, fragment }, Some(&item))?;
+        Ok(Experiment { name: item.name(), ..experiment })
+    }
+
+    fn from_sources(sources: &Sources<'_>, item: Option<&Item<'_>>) -> Result<Experiment, ExperimentError> {
+        let Sources { file: path, text, sets, .. } = *sources;
+        let invalid = |found| sources.invalid(found);
         let mut tree = Node::parse(text).map_err(|error| {
             let at = tree::Origin::File(error.span().unwrap_or(0..0));
             ExperimentError::Invalid { problems: vec![sources.problem(&at, "", error.message())] }
         })?;
         apply_sets(&mut tree, sets).map_err(invalid)?;
         check_version(&tree).map_err(invalid)?;
+        strictly(&tree).map_err(invalid)?;
+        if let Some(item) = item {
+            let says = item.says(&tree, sources)?;
+            compared::put(&mut tree, says);
+            strictly(&tree).map_err(invalid)?;
+        }
         let (file, model) = read(&mut tree, path).map_err(invalid)?;
         let experiment = Experiment::new(file, model, path);
         let found = meaning::check(&experiment);
@@ -203,12 +236,13 @@ fn check_version(tree: &Node) -> Result<(), Vec<Mismatch>> {
     Err(vec![Mismatch { at: node.at.clone(), key: "config_version".to_owned(), message }])
 }
 
-fn read(tree: &mut Node, path: &Path) -> Result<(ExperimentFile, Expanded), Vec<Mismatch>> {
+fn strictly(tree: &Node) -> Result<(), Vec<Mismatch>> {
     let schema = json_schema();
     let found = strict::check(tree, strict::Schema::new(&schema), "");
-    if !found.is_empty() {
-        return Err(found);
-    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+fn read(tree: &mut Node, path: &Path) -> Result<(ExperimentFile, Expanded), Vec<Mismatch>> {
     paths::resolve(tree, path)?;
     let model = model::expand(tree).map_err(|found| vec![found])?;
     let file = serde_json::from_value(tree.to_json())

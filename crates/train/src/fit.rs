@@ -33,7 +33,8 @@ use crate::pool;
 use crate::run_folder::{RunFolder, write_whole};
 use crate::step::{Step, StepConfig};
 use crate::{Experiment, Metrics, TrainError};
-pub(crate) use inputs::Inputs;
+pub(crate) use finish::again;
+pub(crate) use inputs::{Inputs, Shared, test_of_run};
 use session::{Session, Start};
 use state::State;
 
@@ -73,6 +74,16 @@ pub struct Summary {
 /// the data cannot be read or encoded, a task has one class only, or the loss stops being a number; if a file cannot be
 /// written; [`TrainError::Interrupted`] if the caller asked to stop.
 pub fn fit(experiment: &Experiment, out: &Path, options: FitOptions<'_>) -> Result<Summary, TrainError> {
+    fit_with(experiment, out, options, None)
+}
+
+/// Like [`fit`], with the data of a comparison, which many runs share. The scores of the test rows are kept then.
+pub(crate) fn fit_with(
+    experiment: &Experiment,
+    out: &Path,
+    options: FitOptions<'_>,
+    shared: Option<&Shared>,
+) -> Result<Summary, TrainError> {
     let folder = RunFolder::at(out);
     if folder.path().exists() {
         if !options.resume {
@@ -80,24 +91,29 @@ pub fn fit(experiment: &Experiment, out: &Path, options: FitOptions<'_>) -> Resu
         }
         resume::check(&folder, experiment)?;
         if folder.is_finished() {
-            return finish::again(&folder, experiment.train.keep_checkpoint);
+            return again(&folder, experiment.train.keep_checkpoint);
         }
     }
     let pool = Arc::new(pool::pool(experiment.train.threads)?);
-    pool.install(|| run(experiment, &folder, options, Arc::clone(&pool)))
+    pool.install(|| run((experiment, shared), &folder, options, Arc::clone(&pool)))
 }
 
 fn run(
-    experiment: &Experiment,
+    (experiment, shared): (&Experiment, Option<&Shared>),
     folder: &RunFolder,
     options: FitOptions<'_>,
     pool: Arc<ThreadPool>,
 ) -> Result<Summary, TrainError> {
     options.observer.stage(Stage::Preparing);
     let begin = Instant::now();
-    let resumed = Inputs::resume(experiment, folder)?;
-    let is_resumed = resumed.is_some();
-    let inputs = resumed.map_or_else(|| Inputs::prepare(experiment), Ok)?;
+    let (inputs, stream) = match shared {
+        Some(shared) => (shared.inputs(folder)?, shared.stream.reconfigured(stream_config(experiment))),
+        None => {
+            let inputs = Inputs::resume(experiment, folder)?.map_or_else(|| Inputs::prepare(experiment), Ok)?;
+            let stream = inputs.stream(stream_config(experiment));
+            (Arc::new(inputs), stream)
+        }
+    };
     inputs.check_classes()?;
     let step = new_step(experiment, &inputs, pool)?;
     if crate::evaluate::is_stopped(options.stop) {
@@ -107,7 +123,7 @@ fn run(
     if is_new {
         folder.create()?;
     }
-    let opened = Opened { experiment, folder, inputs: &inputs, is_resumed, begin };
+    let opened = Opened { experiment, folder, inputs: &inputs, stream, keep_scores: shared.is_some(), begin };
     let result = opened.train(step, options);
     if is_new && result.is_err() {
         folder.discard_unless_resumable();
@@ -120,17 +136,17 @@ struct Opened<'a> {
     experiment: &'a Experiment,
     folder: &'a RunFolder,
     inputs: &'a Inputs,
-    is_resumed: bool,
+    stream: TrainStream,
+    /// Whether the scores of the test rows stay in the folder.
+    keep_scores: bool,
     begin: Instant,
 }
 
 impl Opened<'_> {
     fn train(&self, mut step: Step, mut options: FitOptions<'_>) -> Result<Summary, TrainError> {
-        let &Opened { experiment, folder, inputs, is_resumed, begin } = self;
+        let &Opened { experiment, folder, inputs, ref stream, keep_scores, begin } = self;
         write_whole(&folder.config(), experiment.to_toml().as_bytes())?;
-        if !is_resumed {
-            inputs.save(folder)?;
-        }
+        inputs.save(folder)?;
         let size = size_of(experiment, step.model());
         let loaded = State::load(&folder.checkpoint(), &mut step)?;
         let resumed_at = loaded.as_ref().map(|state| state.step);
@@ -143,8 +159,8 @@ impl Opened<'_> {
         if resumed_at.is_none() {
             warn_at_start(&mut session)?;
         }
-        session.train(&stream(experiment, inputs))?;
-        finish::finish(session)
+        session.train(stream)?;
+        finish::finish(session, keep_scores)
     }
 }
 
@@ -162,14 +178,13 @@ fn new_step(experiment: &Experiment, inputs: &Inputs, pool: Arc<ThreadPool>) -> 
     Step::new(model, &config, Some(pool))
 }
 
-fn stream(experiment: &Experiment, inputs: &Inputs) -> TrainStream {
-    let config = StreamConfig {
+pub(crate) fn stream_config(experiment: &Experiment) -> StreamConfig {
+    StreamConfig {
         batch_rows: experiment.train.batch_size,
         shuffle_rows: experiment.data.shuffle_rows,
         cache_mb: experiment.data.cache_mb,
         seed: Seed(experiment.train.seed),
-    };
-    TrainStream::new(&inputs.train, Arc::clone(&inputs.encoder), config)
+    }
 }
 
 fn size_of(experiment: &Experiment, model: &Model) -> RunSize {

@@ -12,19 +12,21 @@ mod metrics;
 mod pool;
 mod predict;
 mod run_folder;
+mod scores;
 mod step;
 mod tensorboard;
 
 pub use check::{CellCount, CheckReport, FeatureCount, Finding, ModelReport, PartReport, Severity, check};
 pub use compare::{
-    CellSpread, Comparison, Contrast, Difference, Interval, ModelResult, PairedT, Resampling, RunResult, Seesaw,
-    SeesawRow, Spread, Verdict,
+    CellSpread, CompareObserver, CompareOptions, CompareRuns, CompareTiming, Compared, Comparison, Contrast,
+    Difference, Interval, ModelResult, ModelTiming, PairedT, Resampling, RunEvent, RunLine, RunResult, Seesaw,
+    SeesawRow, Spread, Verdict, compare, compare_runs,
 };
 pub use error::TrainError;
 pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
-    CONFIG_VERSION, Experiment, ExperimentError, ExperimentFile, Monitor, MonitoredMetric, Problem, Tracker,
-    TrainConfig, config_reference, json_schema,
+    CONFIG_VERSION, CompareConfig, Experiment, ExperimentError, ExperimentFile, Monitor, MonitoredMetric, Problem,
+    Tracker, TrainConfig, config_reference, json_schema,
 };
 pub use fit::{
     Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,

@@ -22,6 +22,7 @@ mod table;
 
 pub(crate) use auc::auc_of_sorted;
 pub use builder::{MetricsBuilder, MetricsError, MetricsOptions};
+pub(crate) use table::quoted;
 
 use std::collections::BTreeMap;
 

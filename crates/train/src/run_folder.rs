@@ -65,6 +65,12 @@ impl RunFolder {
         self.path.join("metrics.json")
     }
 
+    /// Scores of the test rows, where the run was made to be compared.
+    #[must_use]
+    pub fn test_scores(&self) -> PathBuf {
+        self.path.join("test_scores.parquet")
+    }
+
     /// All that differs from run to run.
     #[must_use]
     pub fn timing(&self) -> PathBuf {

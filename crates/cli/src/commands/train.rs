@@ -90,17 +90,19 @@ pub(super) fn say_what_is_next(out: &Path, talk: Talk) {
     talk.say(format_args!("  hinet predict {out} --data FILES --output scores.parquet"));
 }
 
+pub(super) fn quoted_sets(sets: &[(String, String)]) -> Vec<String> {
+    sets.iter().map(|(key, value)| format!("--set {}", quoted(&PathBuf::from(format!("{key}={value}"))))).collect()
+}
+
 fn resume_command(config: &ConfigArguments, out: &Path) -> String {
     let mut words = vec!["hinet".to_owned(), "train".to_owned(), quoted(&config.config)];
-    words.extend(
-        config.sets.iter().map(|(key, value)| format!("--set {}", quoted(&PathBuf::from(format!("{key}={value}"))))),
-    );
+    words.extend(quoted_sets(&config.sets));
     words.push(format!("--out {} --resume", quoted(out)));
     words.join(" ")
 }
 
 /// A word as a shell wants it.
-fn quoted(word: &Path) -> String {
+pub(super) fn quoted(word: &Path) -> String {
     let text = word.display().to_string();
     let plain = |c: char| c.is_alphanumeric() || "-_./=,:".contains(c);
     if !text.is_empty() && text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }

@@ -5,8 +5,20 @@ use crate::place::Place;
 #[test]
 fn the_help_of_every_command_is_as_recorded() {
     let place = Place::empty();
-    let commands =
-        ["", "demo", "init", "check", "train", "evaluate", "predict", "synth", "schema", "completions", "man"];
+    let commands = [
+        "",
+        "demo",
+        "init",
+        "check",
+        "train",
+        "compare",
+        "evaluate",
+        "predict",
+        "synth",
+        "schema",
+        "completions",
+        "man",
+    ];
     for command in commands {
         let text = place.succeeds(&format!("{command} --help"));
         let name = if command.is_empty() { "hinet" } else { command };
@@ -16,7 +28,7 @@ fn the_help_of_every_command_is_as_recorded() {
 
 #[test]
 fn commands_of_later_versions_are_not_there() {
-    for command in ["compare", "tune", "inspect", "export", "encode", "calibrate", "serve", "convert"] {
+    for command in ["tune", "inspect", "export", "encode", "calibrate", "serve", "convert"] {
         Place::empty().refuses(2, command, &["unrecognized subcommand", command]);
     }
 }

@@ -2,6 +2,7 @@
 
 mod broken_input;
 mod commands;
+mod compare;
 mod help;
 mod place;
 mod same_bits;

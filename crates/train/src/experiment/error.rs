@@ -4,6 +4,7 @@ use std::fmt;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+use super::strict::Mismatch;
 use super::tree::Origin;
 
 /// An experiment file that cannot be used.
@@ -17,6 +18,24 @@ pub enum ExperimentError {
         file: PathBuf,
         /// Why.
         source: std::io::Error,
+    },
+    /// A model of a comparison that nothing has the name of.
+    #[error("no model `{name}`{hint}; there are {known}, the names of `[compare.models]`, and files that end in .toml")]
+    UnknownModel {
+        /// What was asked for.
+        name: String,
+        /// A name that is near.
+        hint: String,
+        /// The names that there are.
+        known: String,
+    },
+    /// A model of a comparison that says options and not of what.
+    #[error(
+        "`[compare.models.{name}]` does not say what it is made from, and `{name}` is no preset: add `preset = \"hinet\"` or another"
+    )]
+    NoPreset {
+        /// Its name.
+        name: String,
     },
     /// The file, or a `--set`, says something that cannot be meant. At least one problem.
     #[error("{}", list(.problems))]
@@ -48,6 +67,8 @@ pub(super) struct Sources<'a> {
     pub(super) file: &'a Path,
     pub(super) text: &'a str,
     pub(super) sets: &'a [(String, String)],
+    /// The file of one model of a comparison.
+    pub(super) fragment: Option<(&'a Path, &'a str)>,
 }
 
 impl fmt::Display for Problem {
@@ -65,19 +86,18 @@ impl fmt::Display for Problem {
 }
 
 impl Sources<'_> {
+    pub(super) fn invalid(&self, found: Vec<Mismatch>) -> ExperimentError {
+        let problems = found.into_iter().map(|one| self.problem(&one.at, &one.key, one.message)).collect();
+        ExperimentError::Invalid { problems }
+    }
+
     pub(super) fn problem(&self, at: &Origin, key: &str, message: impl Into<String>) -> Problem {
         let (key, message) = (key.to_owned(), message.into());
         match at {
-            Origin::File(span) => {
-                let place = Place::of(self.text, span);
-                Problem {
-                    source: self.file.display().to_string(),
-                    line: Some(place.line),
-                    column: Some(place.column),
-                    key,
-                    message,
-                    excerpt: place.excerpt(),
-                }
+            Origin::File(span) => in_file(self.file, &Place::of(self.text, span), key, message),
+            Origin::Fragment(span) => {
+                let (file, text) = self.fragment.expect("what stands in a fragment came from one");
+                in_file(file, &Place::of(text, span), key, message)
             }
             Origin::Set(index) => {
                 let (path, value) = &self.sets[*index];
@@ -85,6 +105,17 @@ impl Sources<'_> {
                 Problem { source, line: None, column: None, key, message, excerpt: String::new() }
             }
         }
+    }
+}
+
+fn in_file(file: &Path, place: &Place<'_>, key: String, message: String) -> Problem {
+    Problem {
+        source: file.display().to_string(),
+        line: Some(place.line),
+        column: Some(place.column),
+        key,
+        message,
+        excerpt: place.excerpt(),
     }
 }
 
@@ -152,7 +183,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, span: Range<usize>) -> String {
-        let sources = Sources { file: Path::new("a.toml"), text, sets: &[] };
+        let sources = Sources { file: Path::new("a.toml"), text, sets: &[], fragment: None };
         sources.problem(&Origin::File(span), "a.b", "is wrong").to_string()
     }
 

@@ -9,7 +9,7 @@ use super::strict::{Mismatch, did_you_mean, join};
 use super::tree::{Entry, Node, Value, to_map};
 
 /// The preset of an experiment that has no table `[model]`, or an empty one.
-const DEFAULT_PRESET: &str = "hinet";
+pub(super) const DEFAULT_PRESET: &str = "hinet";
 
 /// A model and the preset it came from.
 #[derive(Debug)]

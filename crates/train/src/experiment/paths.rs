@@ -34,7 +34,8 @@ fn absolute(node: &mut Node, file: &Path, key: &str) -> Result<(), Mismatch> {
     }
     let base = match node.at {
         Origin::File(_) => file.parent().unwrap_or(Path::new("")),
-        Origin::Set(_) => Path::new(""),
+        // A model of a comparison has no `[data]` of its own.
+        Origin::Set(_) | Origin::Fragment(_) => Path::new(""),
     };
     let resolved: PathBuf =
         std::path::absolute(base.join(&*path)).map_err(|error| refused(format!("{path:?}: {error}")))?;

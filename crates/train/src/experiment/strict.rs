@@ -126,6 +126,11 @@ impl<'a> Schema<'a> {
         names.map_or_else(Vec::new, |names| names.iter().filter_map(Json::as_str).collect())
     }
 
+    /// What every value is, of a table whose keys are names.
+    fn values(self) -> Option<Schema<'a>> {
+        Some(self.at(self.node.get("additionalProperties").filter(|node| node.is_object())?))
+    }
+
     fn is_open(self) -> bool {
         self.node.get("additionalProperties") != Some(&Json::Bool(false))
     }
@@ -182,6 +187,11 @@ fn check_table(
         let path = join(key, &entry.key);
         match schema.property(&entry.key) {
             Some(property) => walk(&entry.node, property, &path, found),
+            None if schema.values().is_some() => {
+                if let Some(values) = schema.values() {
+                    walk(&entry.node, values, &path, found);
+                }
+            }
             None if schema.is_open() => {}
             None => {
                 let known = schema.keys();

@@ -39,6 +39,8 @@ pub(super) enum Origin {
     File(Range<usize>),
     /// In the `--set` of this index.
     Set(usize),
+    /// In the file of one model of a comparison, these bytes.
+    Fragment(Range<usize>),
 }
 
 impl Node {
@@ -46,6 +48,13 @@ impl Node {
     pub(super) fn parse(text: &str) -> Result<Node, TomlError> {
         let document = Document::parse(text)?;
         let origin = |span: Option<Range<usize>>| Origin::File(span.unwrap_or(0..0));
+        Ok(from_item(document.as_item(), &origin))
+    }
+
+    /// Reads the file of one model of a comparison.
+    pub(super) fn parse_fragment(text: &str) -> Result<Node, TomlError> {
+        let document = Document::parse(text)?;
+        let origin = |span: Option<Range<usize>>| Origin::Fragment(span.unwrap_or(0..0));
         Ok(from_item(document.as_item(), &origin))
     }
 

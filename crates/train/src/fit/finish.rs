@@ -9,11 +9,12 @@ use serde_json::{Value, json};
 use super::session::Session;
 use super::{Stage, Summary};
 use crate::run_folder::{RunFolder, write_whole};
+use crate::scores::RowScoresBuilder;
 use crate::{Metrics, TrainError};
 
-/// Evaluates the best weights on valid and test, saves the artefact, and writes the results; `metrics.json` comes last
-/// and marks the run as finished.
-pub(crate) fn finish(mut session: Session<'_, '_>) -> Result<Summary, TrainError> {
+/// Evaluates the best weights on valid and test, saves the artefact, and writes the results, with the scores of test row
+/// by row if they are to be kept; `metrics.json` comes last and marks the run as finished.
+pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<Summary, TrainError> {
     let folder = session.folder;
     if session.experiment.train.keep_checkpoint {
         session.checkpoint()?;
@@ -21,9 +22,11 @@ pub(crate) fn finish(mut session: Session<'_, '_>) -> Result<Summary, TrainError
     session.load_best()?;
     let mut metrics = Metrics { splits: BTreeMap::new(), about: about(&session) };
     let inputs = session.inputs;
+    let mut scores = keep_scores.then(|| RowScoresBuilder::new(inputs.encoder.layout()));
     for (part, source) in [("valid", &inputs.valid), ("test", &inputs.test)] {
         let Some(source) = source else { continue };
-        let Some(split) = session.score(part, source)? else { return Err(session.interrupt()) };
+        let kept = scores.as_mut().filter(|_| part == "test");
+        let Some(split) = session.score(part, source, kept)? else { return Err(session.interrupt()) };
         metrics.splits.insert(part.to_owned(), split);
     }
     // Logged only now: had the caller asked to stop before, the lines would be written twice.
@@ -33,6 +36,9 @@ pub(crate) fn finish(mut session: Session<'_, '_>) -> Result<Summary, TrainError
     session.options.observer.stage(Stage::Saving);
     let begin = Instant::now();
     Artefact::save(&folder.model(), &session.experiment.name, &inputs.encoder, session.step.model())?;
+    if let Some(scores) = scores.filter(|_| inputs.test.is_some()) {
+        scores.finish().write(&folder.test_scores())?;
+    }
     session.note_seconds();
     let mut timing = session.state.timing.clone();
     timing.seconds.saving += begin.elapsed().as_secs_f64();

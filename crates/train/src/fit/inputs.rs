@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hinet_data::{Encoder, LabelCounts, Part, SchemaConfig, Source, Split};
+use hinet_data::{Encoder, LabelCounts, Part, SchemaConfig, Source, Split, StreamConfig, TrainStream};
 use serde::{Deserialize, Serialize};
 
 use crate::run_folder::{RunFolder, write_whole};
@@ -35,7 +35,48 @@ pub(crate) struct Inputs {
     record: DataRecord,
 }
 
+/// The data of several runs: read, split and fitted once, and encoded rows kept between runs as far as `data.cache_mb`
+/// goes.
+pub(crate) struct Shared {
+    pub(crate) inputs: Arc<Inputs>,
+    pub(crate) stream: TrainStream,
+}
+
 const ENCODER: &str = "encoder.json";
+
+impl Shared {
+    pub(crate) fn new(inputs: Inputs, config: StreamConfig) -> Shared {
+        let stream = inputs.stream(config);
+        Shared { inputs: Arc::new(inputs), stream }
+    }
+
+    /// The inputs for a run in this folder; refused if it was begun on other data.
+    pub(crate) fn inputs(&self, folder: &RunFolder) -> Result<Arc<Inputs>, TrainError> {
+        if let Some(was) = DataRecord::read(folder)? {
+            was.same_files(folder.path(), &self.inputs.record)?;
+        }
+        Ok(Arc::clone(&self.inputs))
+    }
+}
+
+impl DataRecord {
+    /// The record of a run, if it came so far as to write one.
+    fn read(folder: &RunFolder) -> Result<Option<DataRecord>, TrainError> {
+        if !folder.split().is_file() {
+            return Ok(None);
+        }
+        let text = std::fs::read_to_string(folder.split()).map_err(TrainError::io(&folder.split()))?;
+        let damaged =
+            |error: serde_json::Error| TrainError::Damaged { path: folder.split(), reason: error.to_string() };
+        serde_json::from_str(&text).map(Some).map_err(damaged)
+    }
+
+    /// Refuses files that are not those of a run that was begun before.
+    fn same_files(&self, run: &Path, now: &DataRecord) -> Result<(), TrainError> {
+        let parts = [(&self.train, &now.train), (&self.valid, &now.valid), (&self.test, &now.test)];
+        parts.into_iter().try_for_each(|(was, now)| same_files(run, was, now))
+    }
+}
 
 impl Inputs {
     /// Opens the sources, resolves the split and fits the encoder on train.
@@ -81,12 +122,8 @@ impl Inputs {
     /// so far as to write them.
     pub(crate) fn resume(experiment: &Experiment, folder: &RunFolder) -> Result<Option<Inputs>, TrainError> {
         let encoder_path = folder.checkpoint().join(ENCODER);
-        if !encoder_path.is_file() || !folder.split().is_file() {
-            return Ok(None);
-        }
-        let text = std::fs::read_to_string(folder.split()).map_err(TrainError::io(&folder.split()))?;
-        let record: DataRecord = serde_json::from_str(&text)
-            .map_err(|error| TrainError::Damaged { path: folder.split(), reason: error.to_string() })?;
+        let record = if encoder_path.is_file() { DataRecord::read(folder)? } else { None };
+        let Some(record) = record else { return Ok(None) };
         let [train, valid, test] = open(experiment)?;
         for (source, recorded) in [(&train, &record.train), (&valid, &record.valid), (&test, &record.test)] {
             same_files(folder.path(), recorded, &files(source.as_ref())?)?;
@@ -99,8 +136,16 @@ impl Inputs {
         Ok(Some(Inputs { train, valid, test, encoder, record }))
     }
 
-    /// Writes down what [`Inputs::resume`] takes up.
+    /// The training rows as a run wants them.
+    pub(crate) fn stream(&self, config: StreamConfig) -> TrainStream {
+        TrainStream::new(&self.train, Arc::clone(&self.encoder), config)
+    }
+
+    /// Writes down what [`Inputs::resume`] takes up, unless it is there.
     pub(crate) fn save(&self, folder: &RunFolder) -> Result<(), TrainError> {
+        if folder.split().is_file() && folder.checkpoint().join(ENCODER).is_file() {
+            return Ok(());
+        }
         let mut record = serde_json::to_vec_pretty(&self.record).expect("paths and numbers, which JSON can hold");
         record.push(b'\n');
         write_whole(&folder.split(), &record)?;
@@ -118,6 +163,15 @@ fn one_class(labels: LabelCounts) -> Option<(&'static str, u64)> {
         LabelCounts { negatives: 0, positives } => Some(("every label is 1", positives)),
         LabelCounts { .. } => None,
     }
+}
+
+/// The test rows of a finished run, if it has any.
+pub(crate) fn test_of_run(experiment: &Experiment, folder: &RunFolder) -> Result<Option<Source>, TrainError> {
+    let split = DataRecord::read(folder)?.and_then(|record| record.split);
+    let [train, valid, test] = open(experiment)?;
+    let train = train.expect("`data.train` is no option");
+    let [_, _, test] = parts(experiment, train, [valid, test], split.as_ref());
+    Ok(test)
 }
 
 /// Train, valid and test as the experiment names them, before any split.

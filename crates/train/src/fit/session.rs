@@ -13,6 +13,7 @@ use crate::evaluate::{Scorer, is_stopped};
 use crate::history::History;
 use crate::metrics::SplitMetrics;
 use crate::run_folder::RunFolder;
+use crate::scores::RowScoresBuilder;
 use crate::step::Step;
 use crate::tensorboard::TensorBoard;
 use crate::{Experiment, MetricsOptions, Tracker, TrainError};
@@ -142,7 +143,7 @@ impl<'a, 'o> Session<'a, 'o> {
     fn evaluate_valid(&mut self) -> Result<(), TrainError> {
         let Some(valid) = &self.inputs.valid else { return Ok(()) };
         self.state.evaluation_due = true;
-        let Some(metrics) = self.score("valid", valid)? else { return Err(self.interrupt()) };
+        let Some(metrics) = self.score("valid", valid, None)? else { return Err(self.interrupt()) };
         let Some(monitor) = &self.experiment.monitor else { return Ok(()) };
         let metric = monitor.value(&metrics).filter(|metric| metric.is_finite());
         // From here on more is better.
@@ -165,11 +166,12 @@ impl<'a, 'o> Session<'a, 'o> {
         if first { self.warn_of_validation(&metrics, evaluated) } else { Ok(()) }
     }
 
-    /// The metrics of the present weights; `None` if the caller asked to stop meanwhile.
+    /// The metrics of the present weights, with the scores row by row into `kept`; `None` if the caller asked to stop meanwhile.
     pub(crate) fn score(
         &mut self,
         part: &'static str,
         source: &hinet_data::Source,
+        mut kept: Option<&mut RowScoresBuilder>,
     ) -> Result<Option<SplitMetrics>, TrainError> {
         self.report_progress();
         let begin = Instant::now();
@@ -177,7 +179,13 @@ impl<'a, 'o> Session<'a, 'o> {
         let train = &self.experiment.train;
         let (model, stop) = (self.step.model(), self.options.stop);
         let options = MetricsOptions::new(&model.layout, train.ndcg_k, train.min_positives);
-        let metrics = Scorer::new(model).metrics(source, &self.inputs.encoder, options, &mut |_rows| !is_stopped(stop));
+        let mut each = |batch: &Batch, scores: &[f32]| {
+            if let Some(kept) = &mut kept {
+                kept.push(batch, scores);
+            }
+            !is_stopped(stop)
+        };
+        let metrics = Scorer::new(model).metrics(source, &self.inputs.encoder, options, &mut each);
         self.state.timing.seconds.evaluating += begin.elapsed().as_secs_f64();
         self.pace.skip();
         metrics

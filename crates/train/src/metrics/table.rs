@@ -34,7 +34,7 @@ pub(super) fn csv(splits: &BTreeMap<String, SplitMetrics>) -> String {
 }
 
 /// A text as CSV wants it.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     if text.contains([',', '"', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text.to_owned() }
 }
 

@@ -1,0 +1,105 @@
+//! `hinet compare`: several models over several seeds, or finished runs.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::AtomicBool;
+
+use hinet_train::{CompareOptions, CompareRuns, Compared, Experiment, RunFolder, compare, compare_runs};
+
+use super::train::{quoted, quoted_sets};
+use crate::args::{CompareArguments, Format};
+use crate::comparison::{self, CompareWatcher};
+use crate::failure::usage;
+use crate::interrupt;
+use crate::output::{Talk, print};
+
+pub(crate) fn run(arguments: &CompareArguments, talk: Talk) -> anyhow::Result<ExitCode> {
+    let mut watcher = CompareWatcher::new(talk);
+    let stop = interrupt::stop_flag()?;
+    if arguments.models.is_empty() {
+        if let Some(file) = arguments.targets.iter().find(|target| target.is_file()) {
+            return Err(usage(format!(
+                "{} is no run folder; to compare models of a config, name them with --models",
+                file.display()
+            )));
+        }
+        let result = compare_runs(&arguments.targets, options(arguments, stop, &mut watcher));
+        watcher.finish();
+        print(&shown(&result?, arguments.format.format))?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let [config] = arguments.targets.as_slice() else {
+        return Err(usage("--models takes one config; finished runs are compared without --models"));
+    };
+    let runs = planned(arguments, config)?;
+    let out = runs.out.clone();
+    let result = compare(runs, options(arguments, stop, &mut watcher));
+    watcher.finish();
+    match result {
+        Ok(compared) => {
+            print(&shown(&compared, arguments.format.format))?;
+            say_what_is_next(&out, talk);
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(error) if error.is_interrupt() => {
+            let to_resume = resume_command(arguments, config, &out);
+            Talk::new(false).say(format_args!("{error}; to go on:\n  {to_resume}"));
+            Ok(ExitCode::from(crate::EXIT_INTERRUPTED))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn options<'a>(
+    arguments: &CompareArguments,
+    stop: &'a AtomicBool,
+    observer: &'a mut CompareWatcher,
+) -> CompareOptions<'a> {
+    CompareOptions {
+        against: arguments.against.clone(),
+        reference: arguments.reference.clone(),
+        draws: arguments.draws as usize,
+        threads: arguments.threads.threads.map_or(0, usize::from),
+        stop,
+        observer,
+    }
+}
+
+fn planned(arguments: &CompareArguments, config: &Path) -> anyhow::Result<CompareRuns> {
+    let base = Experiment::load(config, &arguments.sets)?;
+    let models = arguments.models.iter().map(|model| Experiment::load_model(config, &arguments.sets, model.trim()));
+    let fresh = || RunFolder::fresh_path(Path::new("runs"), &format!("{}-compare", base.name));
+    Ok(CompareRuns {
+        models: models.collect::<Result<_, _>>()?,
+        seeds: (0..arguments.seeds).map(|n| base.train.seed.wrapping_add(n)).collect(),
+        out: arguments.out.clone().unwrap_or_else(fresh),
+        resume: arguments.resume,
+        match_parameters: arguments.match_parameters,
+        jobs: arguments.jobs.map_or(0, usize::from),
+        name: base.name,
+    })
+}
+
+fn shown(compared: &Compared, format: Format) -> String {
+    match format {
+        Format::Json => compared.comparison.to_json(),
+        Format::Csv => compared.csv.clone(),
+        Format::Table => comparison::tables(&compared.comparison, &compared.timing),
+    }
+}
+
+fn say_what_is_next(out: &Path, talk: Talk) {
+    let out = out.display();
+    talk.say(format_args!("\ncomparison: {out}/compare.json, {out}/compare.csv"));
+    talk.say(format_args!("runs: {out}/<model>/seed-<n>"));
+}
+
+fn resume_command(arguments: &CompareArguments, config: &Path, out: &Path) -> String {
+    let mut words = vec!["hinet compare".to_owned(), quoted(config)];
+    words.push(format!("--models {}", quoted(&PathBuf::from(arguments.models.join(",")))));
+    words.push(format!("--seeds {}", arguments.seeds));
+    words.extend(quoted_sets(&arguments.sets));
+    words.extend(arguments.match_parameters.then(|| "--match-parameters".to_owned()));
+    words.push(format!("--out {} --resume", quoted(out)));
+    words.join(" ")
+}

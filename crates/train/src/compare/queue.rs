@@ -1,0 +1,233 @@
+//! Trains the runs of a comparison, several at a time; what has ended before is taken as it is.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use super::assemble::{Scores, Trained};
+use super::{CompareOptions, CompareRuns};
+use crate::evaluate::is_stopped;
+use crate::fit::{Shared, fit_with};
+use crate::{Experiment, FitOptions, Observer, Progress, RunFolder, Stage, Summary, TrainError, pool};
+
+/// Watches a comparison. It is never called from two threads at once.
+pub trait CompareObserver: Send {
+    /// Something happened.
+    fn event(&mut self, event: RunEvent<'_>);
+}
+
+/// What happens while models are compared.
+#[derive(Clone, Copy, Debug)]
+pub enum RunEvent<'a> {
+    /// The data is read and the encoder fitted.
+    Reading,
+    /// Training begins.
+    Training {
+        /// Runs, those that had ended before included.
+        runs: usize,
+        /// Runs at a time.
+        jobs: usize,
+    },
+    /// A run goes on.
+    Step {
+        /// Its model.
+        model: &'a str,
+        /// Its seed.
+        seed: u64,
+        /// Steps done.
+        step: u64,
+        /// Steps until its end, unless it stops early.
+        steps: u64,
+    },
+    /// A run says something that the user should know.
+    Warning {
+        /// Its model.
+        model: &'a str,
+        /// Its seed.
+        seed: u64,
+        /// What it says.
+        text: &'a str,
+    },
+    /// A run has ended, now or before.
+    Done(&'a RunLine),
+    /// Users and seeds are resampled.
+    Testing,
+}
+
+/// A run that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RunLine {
+    /// Runs that have ended, with this one.
+    pub done: usize,
+    /// Runs in all.
+    pub runs: usize,
+    /// The model.
+    pub model: String,
+    /// The seed.
+    pub seed: u64,
+    /// Mean over tasks of the overall AUC on the validation rows.
+    pub valid: Option<f64>,
+    /// The same on the test rows.
+    pub test: Option<f64>,
+    /// Rows trained on per second.
+    pub rows_per_second: f64,
+    /// Whether it had ended before.
+    pub was_finished: bool,
+    /// Estimate of the seconds until all runs have ended; unknown before one has.
+    pub seconds_left: Option<f64>,
+}
+
+/// Trains every model with every seed; the runs of each model, in the order of the seeds.
+pub(super) fn train(
+    runs: &CompareRuns,
+    shared: &Shared,
+    options: &mut CompareOptions<'_>,
+) -> Result<Vec<Vec<Trained>>, TrainError> {
+    let jobs: Vec<Job<'_>> = runs.seeds.iter().flat_map(|&seed| runs.models.iter().map(move |m| (m, seed))).collect();
+    let threads = pool::count(options.threads);
+    let at_a_time = if runs.jobs == 0 { threads } else { runs.jobs }.clamp(1, jobs.len().max(1));
+    options.observer.event(RunEvent::Training { runs: jobs.len(), jobs: at_a_time });
+    let queue = Queue {
+        out: &runs.out,
+        jobs: &jobs,
+        shared,
+        threads: (threads / at_a_time).max(1),
+        stop: options.stop,
+        next: AtomicUsize::new(0),
+        failed: AtomicBool::new(false),
+        progress: Mutex::new(Tally { observer: options.observer, done: 0, trained: 0, begin: Instant::now() }),
+    };
+    let ended: Vec<(usize, Result<Trained, TrainError>)> = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_a_time).map(|_| scope.spawn(|| queue.work())).collect();
+        let joined = workers.into_iter().map(|worker| worker.join());
+        joined.flat_map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
+    });
+    in_order(ended, runs)
+}
+
+type Job<'a> = (&'a Experiment, u64);
+
+/// Errors first, the first job's before others'; then the runs by model.
+fn in_order(
+    mut ended: Vec<(usize, Result<Trained, TrainError>)>,
+    runs: &CompareRuns,
+) -> Result<Vec<Vec<Trained>>, TrainError> {
+    let (models, count) = (runs.models.len(), runs.models.len() * runs.seeds.len());
+    ended.sort_by_key(|(job, _)| *job);
+    let mut by_model: Vec<Vec<Trained>> = (0..models).map(|_| Vec::new()).collect();
+    let (mut done, mut interrupted) = (0, false);
+    for (job, result) in ended {
+        match result {
+            Ok(trained) => {
+                by_model[job % models].push(trained);
+                done += 1;
+            }
+            Err(error) if error.is_interrupt() => interrupted = true,
+            Err(error) => {
+                let (model, seed) = (runs.models[job % models].name.clone(), runs.seeds[job / models]);
+                return Err(TrainError::Compared { model, seed, source: Box::new(error) });
+            }
+        }
+    }
+    if interrupted || done < count {
+        return Err(TrainError::ComparisonStopped { done, runs: count, path: runs.out.clone() });
+    }
+    Ok(by_model)
+}
+
+/// What the workers share.
+struct Queue<'a> {
+    out: &'a Path,
+    jobs: &'a [Job<'a>],
+    shared: &'a Shared,
+    /// Threads of one run.
+    threads: usize,
+    stop: &'a AtomicBool,
+    next: AtomicUsize,
+    /// A run has failed: those under way go on, no other begins.
+    failed: AtomicBool,
+    progress: Mutex<Tally<'a>>,
+}
+
+/// How far all runs are.
+struct Tally<'a> {
+    observer: &'a mut dyn CompareObserver,
+    done: usize,
+    /// Of those done: trained in this session.
+    trained: usize,
+    begin: Instant,
+}
+
+impl<'a> Queue<'a> {
+    fn work(&self) -> Vec<(usize, Result<Trained, TrainError>)> {
+        let mut ended = Vec::new();
+        while !is_stopped(self.stop) && !self.failed.load(Ordering::Relaxed) {
+            let index = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(&(model, seed)) = self.jobs.get(index) else { break };
+            let result = self.run(model, seed);
+            self.failed.fetch_or(result.is_err(), Ordering::Relaxed);
+            ended.push((index, result));
+        }
+        ended
+    }
+
+    fn run(&self, model: &Experiment, seed: u64) -> Result<Trained, TrainError> {
+        let mut experiment = model.clone();
+        (experiment.train.seed, experiment.train.threads) = (seed, self.threads);
+        let place = PathBuf::from(&model.name).join(format!("seed-{seed}"));
+        let out = self.out.join(&place);
+        let mut observer = RunObserver { queue: self, model: &model.name, seed };
+        let options = FitOptions { resume: true, stop: self.stop, observer: &mut observer };
+        let summary = fit_with(&experiment, &out, options, Some(self.shared))?;
+        self.done(&model.name, seed, &summary);
+        let scores = Scores::File(RunFolder::at(&out).test_scores());
+        Ok(Trained { seed, place, scores, metrics: summary.metrics, timing: summary.timing })
+    }
+
+    fn done(&self, model: &str, seed: u64, summary: &Summary) {
+        let mut tally = self.tally();
+        tally.done += 1;
+        tally.trained += usize::from(!summary.was_finished);
+        let (done, runs) = (tally.done, self.jobs.len());
+        let each = tally.begin.elapsed().as_secs_f64() / tally.trained as f64;
+        let auc = |part: &str| summary.metrics.splits.get(part).and_then(|split| split.mean_auc);
+        let line = RunLine {
+            done,
+            runs,
+            model: model.to_owned(),
+            seed,
+            valid: auc("valid"),
+            test: auc("test"),
+            rows_per_second: summary.timing.rows_per_second,
+            was_finished: summary.was_finished,
+            seconds_left: (tally.trained > 0).then(|| each * (runs - done) as f64),
+        };
+        tally.observer.event(RunEvent::Done(&line));
+    }
+
+    fn tally(&self) -> MutexGuard<'_, Tally<'a>> {
+        // A panic elsewhere ends the comparison anyway.
+        self.progress.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells one run's progress to whoever watches the comparison.
+struct RunObserver<'q, 'a> {
+    queue: &'q Queue<'a>,
+    model: &'q str,
+    seed: u64,
+}
+
+impl Observer for RunObserver<'_, '_> {
+    fn stage(&mut self, _stage: Stage<'_>) {}
+
+    fn progress(&mut self, progress: &Progress<'_>) {
+        let event = RunEvent::Step { model: self.model, seed: self.seed, step: progress.step, steps: progress.steps };
+        self.queue.tally().observer.event(event);
+    }
+
+    fn warn(&mut self, text: &str) {
+        self.queue.tally().observer.event(RunEvent::Warning { model: self.model, seed: self.seed, text });
+    }
+}
