@@ -231,3 +231,29 @@ impl Observer for RunObserver<'_, '_> {
         self.queue.tally().observer.event(RunEvent::Warning { model: self.model, seed: self.seed, text });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use hinet_data::{Layout, Seed, Slot, TableSpec, TaskSpec, UnknownScenario};
+    use hinet_model::{Model, zoo};
+
+    #[test]
+    fn models_of_one_seed_start_with_the_same_tables() {
+        let layout = Layout {
+            tables: vec![TableSpec { name: "user".into(), rows: 50, dim: 4 }],
+            slots: vec![Slot::Lookup { feature: "user".into(), table: 0 }],
+            scenarios: vec!["home".into(), "search".into()],
+            scenario_rows: vec![1, 1],
+            tasks: vec![TaskSpec { name: "click".into(), weight: 1.0 }],
+            unknown: UnknownScenario::Error,
+        };
+        let table = |preset: &str, seed: u64| {
+            let config = zoo::find(preset).unwrap().config();
+            Model::new(layout.clone(), config, Seed(seed)).unwrap().embeddings.table(0).to_vec()
+        };
+        for preset in ["shared_bottom", "mmoe", "ple", "hmoe", "star"] {
+            assert_eq!(table(preset, 3), table("hinet", 3), "{preset}");
+        }
+        assert_ne!(table("hinet", 4), table("hinet", 3));
+    }
+}
