@@ -31,6 +31,8 @@ pub(crate) enum Command {
     Train(TrainArguments),
     /// Train several models over several seeds, or take finished runs, and say what of their differences is beyond noise.
     Compare(CompareArguments),
+    /// Try many settings of a config and write the best one as a config of its own.
+    Tune(TuneArguments),
     /// Measure a trained model on any data.
     Evaluate(EvaluateArguments),
     /// Score rows with a trained model.
@@ -147,6 +149,29 @@ pub(crate) struct CompareArguments {
     /// Draws of the bootstrap over users and seeds.
     #[arg(long, value_name = "N", default_value_t = 1000, value_parser = clap::value_parser!(u32).range(100..))]
     pub(crate) draws: u32,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
+/// Options of `tune`.
+#[derive(Debug, Args)]
+pub(crate) struct TuneArguments {
+    #[command(flatten)]
+    pub(crate) config: ConfigArguments,
+    /// Folder to write: `trials.jsonl`, and at the end `tune.json` and `best.toml`.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Settings to draw, rather than as many as the config says.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) trials: Option<u64>,
+    /// Continue the search in `--out`; start it if there is none.
+    #[arg(long)]
+    pub(crate) resume: bool,
+    /// Trials at a time; the threads are shared out among them. [default: one per thread]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub(crate) jobs: Option<u16>,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
     #[command(flatten)]

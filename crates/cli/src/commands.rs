@@ -9,6 +9,7 @@ mod man;
 mod predict;
 mod synth;
 mod train;
+mod tune;
 
 use std::process::ExitCode;
 
@@ -23,6 +24,7 @@ pub(crate) fn run(command: Command, talk: Talk) -> anyhow::Result<ExitCode> {
         Command::Demo(arguments) => return demo::run(&arguments, talk),
         Command::Train(arguments) => return train::run(&arguments, talk),
         Command::Compare(arguments) => return compare::run(&arguments, talk),
+        Command::Tune(arguments) => return tune::run(&arguments, talk),
         Command::Init(arguments) => init::run(&arguments, talk)?,
         Command::Check(arguments) => check::run(&arguments, talk)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments, talk)?,

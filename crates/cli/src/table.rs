@@ -20,6 +20,29 @@ pub(crate) const STYLE: TableStyle = TableStyle::new().header_separator(LineStyl
 /// Lines of the header: tasks, then metrics.
 const HEADER_LINES: usize = 2;
 
+/// Lines below a head, numbers and texts alike to the right but for the first column.
+pub(crate) fn plain(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
+    lines.for_each(|line| {
+        table.add_row(line);
+    });
+    for (index, column) in table.column_iter_mut().enumerate() {
+        column.set_padding((if index > 0 { 2 } else { 0 }, 0));
+        column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
+    }
+    let text = table.to_string();
+    text.lines()
+        .map(|line| {
+            format!(
+                "{}
+",
+                line.trim_end()
+            )
+        })
+        .collect()
+}
+
 /// Scenarios, then all rows, then means; as many tasks side by side as fit into the terminal.
 pub(crate) fn split(name: &str, metrics: &SplitMetrics, bayes: Option<Bayes<'_>>) -> String {
     split_within(Table::new().width().map_or(USUAL_WIDTH, usize::from), name, metrics, bayes)

@@ -6,12 +6,37 @@ use hinet_data::DataError;
 use hinet_model::ModelError;
 use hinet_tape::OptimiserError;
 
-use crate::MetricsError;
+use crate::{ExperimentError, MetricsError};
 
 /// An error of this crate. The message says what was found where, what was expected, and what to do.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum TrainError {
+    /// The config of a trial whose values contradict one another.
+    #[error(transparent)]
+    Experiment(#[from] ExperimentError),
+    /// A search that cannot be, or came to nothing.
+    #[error("{problem}")]
+    Tuning {
+        /// What is in its way.
+        problem: String,
+    },
+    /// A trial of a search that failed.
+    #[error("trial {trial}: {source}")]
+    Trial {
+        /// The trial.
+        trial: usize,
+        /// What went wrong.
+        source: Box<TrainError>,
+    },
+    /// The caller asked to stop a search.
+    #[error("stopped after {done} trials; continue with --resume --out {}", path.display())]
+    TuningStopped {
+        /// Trials that have ended.
+        done: usize,
+        /// The search's folder.
+        path: PathBuf,
+    },
     /// The data, or what the config says about it.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -218,9 +243,10 @@ impl TrainError {
         match self {
             TrainError::Data(error) => error.is_usage(),
             TrainError::Model(error) => error.is_usage(),
-            TrainError::Compared { source, .. } => source.is_usage(),
+            TrainError::Compared { source, .. } | TrainError::Trial { source, .. } => source.is_usage(),
             TrainError::Optimiser(_)
             | TrainError::Comparison { .. }
+            | TrainError::Experiment(_)
             | TrainError::RunExists { .. }
             | TrainError::NotARun { .. }
             | TrainError::NotFinished { .. }
@@ -240,6 +266,8 @@ impl TrainError {
             | TrainError::Interrupted { .. }
             | TrainError::InterruptedEarly
             | TrainError::ComparisonStopped { .. }
+            | TrainError::Tuning { .. }
+            | TrainError::TuningStopped { .. }
             | TrainError::Output { .. } => false,
         }
     }
@@ -249,7 +277,10 @@ impl TrainError {
     pub fn is_interrupt(&self) -> bool {
         matches!(
             self,
-            TrainError::Interrupted { .. } | TrainError::InterruptedEarly | TrainError::ComparisonStopped { .. }
+            TrainError::Interrupted { .. }
+                | TrainError::InterruptedEarly
+                | TrainError::ComparisonStopped { .. }
+                | TrainError::TuningStopped { .. }
         )
     }
 

@@ -25,6 +25,7 @@ mod set;
 mod strict;
 mod train_config;
 mod tree;
+mod tuned;
 
 use std::path::Path;
 
@@ -39,6 +40,8 @@ pub use monitor::{Monitor, MonitoredMetric};
 pub use reference::config_reference;
 pub use schema::json_schema;
 pub use train_config::{Tracker, TrainConfig};
+pub(crate) use tuned::Draws;
+pub use tuned::{Setting, TuneConfig, TuneRange, TuneStrategy, Tuning};
 
 use compared::Item;
 use error::Sources;
@@ -79,6 +82,9 @@ pub struct ExperimentFile {
     /// What `hinet compare` does otherwise for some models.
     #[serde(default)]
     pub compare: CompareConfig,
+    /// What `hinet tune` tries.
+    #[serde(default)]
+    pub tune: TuneConfig,
 }
 
 /// An experiment that was checked: paths are absolute, the preset is expanded, names are unique, numbers in their range.

@@ -35,6 +35,7 @@ use crate::step::{Step, StepConfig};
 use crate::{Experiment, Metrics, TrainError};
 pub(crate) use finish::again;
 pub(crate) use inputs::{Inputs, Shared, test_of_run};
+pub(crate) use resume::same_config;
 use session::{Session, Start};
 use state::State;
 
@@ -77,7 +78,7 @@ pub fn fit(experiment: &Experiment, out: &Path, options: FitOptions<'_>) -> Resu
     fit_with(experiment, out, options, None)
 }
 
-/// Like [`fit`], with the data of a comparison, which many runs share. The scores of the test rows are kept then.
+/// Like [`fit`], with the data that several runs share. The scores of the test rows, where there are such, are kept then.
 pub(crate) fn fit_with(
     experiment: &Experiment,
     out: &Path,

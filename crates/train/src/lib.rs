@@ -15,6 +15,7 @@ mod run_folder;
 mod scores;
 mod step;
 mod tensorboard;
+mod tune;
 
 pub use check::{CellCount, CheckReport, FeatureCount, Finding, ModelReport, PartReport, Severity, check};
 pub use compare::{
@@ -26,7 +27,7 @@ pub use error::TrainError;
 pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
     CONFIG_VERSION, CompareConfig, Experiment, ExperimentError, ExperimentFile, Monitor, MonitoredMetric, Problem,
-    Tracker, TrainConfig, config_reference, json_schema,
+    Setting, Tracker, TrainConfig, TuneConfig, TuneRange, TuneStrategy, Tuning, config_reference, json_schema,
 };
 pub use fit::{
     Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,
@@ -35,3 +36,4 @@ pub use metrics::{Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, S
 pub use predict::{Predicted, predict};
 pub use run_folder::RunFolder;
 pub use step::{Step, StepConfig, StepSeconds, TaskLoss};
+pub use tune::{TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuned, tune};

@@ -6,6 +6,7 @@ mod compare;
 mod help;
 mod place;
 mod same_bits;
+mod tune;
 
 #[path = "../../../../tests/support/skip.rs"]
 mod skip;

@@ -98,8 +98,13 @@ impl<'a> Table<'a> {
         if is_inner(property) {
             return Some(Table { heading: Some(format!("`[{path}]`")), key: path, schema: property });
         }
-        let items = property.items().filter(|items| is_inner(*items))?;
-        Some(Table { heading: Some(format!("`[[{path}]]`")), key: path, schema: items })
+        if let Some(items) = property.items().filter(|items| is_inner(*items)) {
+            return Some(Table { heading: Some(format!("`[[{path}]]`")), key: path, schema: items });
+        }
+        // Values that are described elsewhere already are not named, so they are written out in place.
+        let named = property.node.get("additionalProperties").is_some_and(|values| values.get("$ref").is_some());
+        let values = property.values().filter(|_| named)?;
+        Some(Table { heading: Some(format!("A value of `[{path}]`")), key: path, schema: values })
     }
 
     /// `[model]` takes the options of its layers beside a preset; they are described with the layers.

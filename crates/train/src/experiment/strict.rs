@@ -127,7 +127,7 @@ impl<'a> Schema<'a> {
     }
 
     /// What every value is, of a table whose keys are names.
-    fn values(self) -> Option<Schema<'a>> {
+    pub(super) fn values(self) -> Option<Schema<'a>> {
         Some(self.at(self.node.get("additionalProperties").filter(|node| node.is_object())?))
     }
 

@@ -141,14 +141,19 @@ impl Inputs {
         TrainStream::new(&self.train, Arc::clone(&self.encoder), config)
     }
 
+    /// Writes down which files were read, of which size, and where they were cut.
+    pub(crate) fn save_record(&self, folder: &RunFolder) -> Result<(), TrainError> {
+        let mut record = serde_json::to_vec_pretty(&self.record).expect("paths and numbers, which JSON can hold");
+        record.push(b'\n');
+        write_whole(&folder.split(), &record)
+    }
+
     /// Writes down what [`Inputs::resume`] takes up, unless it is there.
     pub(crate) fn save(&self, folder: &RunFolder) -> Result<(), TrainError> {
         if folder.split().is_file() && folder.checkpoint().join(ENCODER).is_file() {
             return Ok(());
         }
-        let mut record = serde_json::to_vec_pretty(&self.record).expect("paths and numbers, which JSON can hold");
-        record.push(b'\n');
-        write_whole(&folder.split(), &record)?;
+        self.save_record(folder)?;
         let checkpoint = folder.checkpoint();
         std::fs::create_dir_all(&checkpoint).map_err(TrainError::io(&checkpoint))?;
         write_whole(&checkpoint.join(ENCODER), self.encoder.to_json().as_bytes())

@@ -1,0 +1,140 @@
+//! `hinet tune`: many settings of one config, and the best of them as a config of its own.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+use hinet_train::{TrialLine, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuning, tune};
+
+use super::train::quoted;
+use crate::args::{Format, TuneArguments};
+use crate::interrupt;
+use crate::output::{Talk, print};
+use crate::progress::clock;
+use crate::table;
+
+pub(crate) fn run(arguments: &TuneArguments, talk: Talk) -> anyhow::Result<ExitCode> {
+    let mut sets = arguments.config.sets.clone();
+    sets.extend(arguments.trials.map(|trials| ("tune.trials".to_owned(), trials.to_string())));
+    let tuning = Tuning::load(&arguments.config.config, &sets)?;
+    let mut watcher = Watcher { talk };
+    let options = TuneOptions {
+        resume: arguments.resume,
+        jobs: arguments.jobs.map_or(0, usize::from),
+        threads: arguments.threads.threads.map_or(0, usize::from),
+        stop: interrupt::stop_flag()?,
+        observer: &mut watcher,
+    };
+    let tuned = match tune(&tuning, &arguments.out, options) {
+        Ok(tuned) => tuned,
+        Err(error) if error.is_interrupt() => {
+            Talk::new(false).say(format_args!("{error}"));
+            return Ok(ExitCode::from(crate::EXIT_INTERRUPTED));
+        }
+        Err(error) => return Err(error.into()),
+    };
+    print(&match arguments.format.format {
+        Format::Json => tuned.result.to_json(),
+        Format::Csv => tuned.result.to_csv(),
+        Format::Table => shown(&tuned.result),
+    })?;
+    say_what_is_next(&tuned.path, talk);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The trials, the best first.
+fn shown(result: &TuneResult) -> String {
+    let keys = result.keys();
+    let rungs = result.trials.iter().any(|trial| trial.rung > 0);
+    let mut head = vec!["trial"];
+    head.extend(rungs.then_some("rung"));
+    head.push(&result.monitor);
+    head.push("steps");
+    head.extend(&keys);
+    let lines = result.ranked().into_iter().map(|trial| {
+        let mut line = vec![trial.trial.to_string()];
+        line.extend(rungs.then(|| trial.rung.to_string()));
+        line.push(metric(trial.metric));
+        line.push(trial.steps.to_string());
+        line.extend(keys.iter().map(|key| trial.value(key)));
+        line
+    });
+    table::plain(&head, lines)
+}
+
+fn metric(value: Option<f64>) -> String {
+    value.map_or_else(|| table::UNDEFINED.to_owned(), |value| format!("{value:.4}"))
+}
+
+fn say_what_is_next(best: &Path, talk: Talk) {
+    talk.say(format_args!("\nthe best setting: {}\nnext:\n  hinet train {}", best.display(), quoted(best)));
+}
+
+/// Says a line for each trial.
+struct Watcher {
+    talk: Talk,
+}
+
+impl TuneObserver for Watcher {
+    fn event(&mut self, event: TuneEvent<'_>) {
+        match event {
+            TuneEvent::Reading => self.talk.say("reading the data"),
+            TuneEvent::Rung { rung, rungs, trials, jobs } => {
+                let rung = if rungs > 1 { format!("rung {} of {rungs}: ", rung + 1) } else { String::new() };
+                self.talk.say(format_args!("{rung}{trials} trials, {jobs} at a time"));
+            }
+            TuneEvent::Warning(text) => self.talk.say(format_args!("warning: {text}")),
+            TuneEvent::Done(line) => self.talk.say(told(line)),
+        }
+    }
+}
+
+/// `3 of 20: trial 7: 0.7123, the best so far; train.epochs 3; 2:10 min left`.
+fn told(line: &TrialLine) -> String {
+    let TrialLine { done, trials, result, is_best, best, was_done, seconds_left } = line;
+    let standing = match best {
+        _ if *is_best => ", the best so far".to_owned(),
+        Some(best) => format!(", best {best:.4}"),
+        None => String::new(),
+    };
+    let setting: Vec<String> = result.setting.keys().map(|key| format!("{key} {}", result.value(key))).collect();
+    let mut text = format!(
+        "{done} of {trials}: trial {}: {}{standing}; {}",
+        result.trial,
+        metric(result.metric),
+        setting.join(", ")
+    );
+    if let Some(problem) = &result.problem {
+        text.push_str(&format!("; failed: {problem}"));
+    }
+    match seconds_left {
+        _ if *was_done => text.push_str("; done before"),
+        Some(seconds) if done < trials => text.push_str(&format!("; {} left", clock(*seconds))),
+        _ => {}
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use hinet_train::TrialResult;
+
+    use super::*;
+
+    #[test]
+    fn a_trial_is_told_in_one_line() {
+        let setting = [("train.epochs".to_owned(), 3.into())].into();
+        let result = TrialResult { trial: 7, setting, metric: Some(0.71234), ..TrialResult::default() };
+        let line = TrialLine {
+            done: 3,
+            trials: 20,
+            result,
+            is_best: true,
+            best: Some(0.71234),
+            was_done: false,
+            seconds_left: Some(130.0),
+        };
+        assert_eq!(told(&line), "3 of 20: trial 7: 0.7123, the best so far; train.epochs 3; 2:10 min left");
+        let line = TrialLine { is_best: false, best: Some(0.8), was_done: true, ..line };
+        assert_eq!(told(&line), "3 of 20: trial 7: 0.7123, best 0.8000; train.epochs 3; done before");
+    }
+}

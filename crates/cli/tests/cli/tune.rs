@@ -1,0 +1,155 @@
+//! `hinet tune` on small data.
+
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use crate::place::{CONFIG, Place};
+
+const TUNE: &str = r#"
+[tune]
+trials = 4
+
+[tune.space]
+"train.dense.learning_rate" = { log = [1e-4, 1e-1] }
+"model.sub_experts" = { choice = [1, 2] }
+"feature.1.buckets" = { int = [3, 6] }
+"#;
+
+fn place() -> Place {
+    let place = Place::with_data();
+    place.write("hinet.toml", &format!("{CONFIG}{TUNE}"));
+    place
+}
+
+fn results(place: &Place, folder: &str) -> [String; 2] {
+    ["tune.json", "best.toml"].map(|name| place.read(&format!("{folder}/{name}")))
+}
+
+#[test]
+fn the_best_setting_is_a_config_that_trains_to_the_very_metric_it_was_chosen_by() {
+    let place = place();
+    let json = place.succeeds("tune hinet.toml --out tuned --format json");
+    assert_eq!(json, place.read("tuned/tune.json"));
+    let tuned: serde_json::Value = serde_json::from_str(&json).expect("JSON");
+    let trials = tuned["trials"].as_array().expect("a list");
+    assert_eq!(trials.len(), 4);
+    let best = &trials[tuned["best"].as_u64().expect("a trial") as usize];
+    assert!(trials.iter().all(|trial| trial["metric"].as_f64() <= best["metric"].as_f64()), "{json}");
+    assert!(!json.contains("test"), "test was looked at: {json}");
+    place.succeeds("train tuned/best.toml --out run --quiet");
+    let metrics: serde_json::Value = serde_json::from_str(&place.read("run/metrics.json")).expect("JSON");
+    assert_eq!(metrics["splits"]["valid"]["mean_auc"], best["metric"]);
+    assert!(!place.path("tuned/running").exists());
+}
+
+#[test]
+fn trials_are_told_one_by_one_and_shown_the_best_first() {
+    let place = place();
+    let output = place.run("tune hinet.toml --out tuned --jobs 1");
+    let (table, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{talk}");
+    assert!(talk.contains("4 of 4: trial 3: ") && talk.contains("the best so far"), "{talk}");
+    assert!(talk.contains("hinet train tuned/best.toml"), "{talk}");
+    let metrics: Vec<f64> = table
+        .lines()
+        .skip(2)
+        .map(|line| line.split_whitespace().nth(1).expect("a metric").parse().expect("a number"))
+        .collect();
+    assert!(metrics.len() == 4 && metrics.is_sorted_by(|a, b| a >= b), "{table}");
+    let csv = place.succeeds("tune hinet.toml --out tuned --resume --format csv");
+    assert!(
+        csv.starts_with("trial,rung,feature.1.buckets,model.sub_experts,train.dense.learning_rate,mean_auc,"),
+        "{csv}"
+    );
+    assert_eq!(csv.lines().count(), 5);
+}
+
+#[test]
+fn a_search_killed_twice_and_continued_with_other_jobs_has_the_same_results() {
+    let place = place();
+    let options = "--set train.epochs=40 --set tune.strategy=halving --set tune.rungs=2";
+    place.succeeds(&format!("tune hinet.toml --out whole --jobs 1 {options}"));
+    for length in [10, 400] {
+        let mut child = place
+            .command(&format!("tune hinet.toml --out broken --resume --jobs 2 {options}"))
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("it starts");
+        let journal = place.path("broken/trials.jsonl");
+        let began = Instant::now();
+        while fs_err::metadata(&journal).map_or(0, |file| file.len()) < length
+            && began.elapsed() < Duration::from_secs(60)
+        {
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        child.kill().expect("a signal that is sent");
+        child.wait().expect("an end");
+    }
+    assert!(!place.path("broken/tune.json").exists(), "it ended before it was killed");
+    place.succeeds(&format!("tune hinet.toml --out broken --resume {options}"));
+    assert_eq!(results(&place, "whole"), results(&place, "broken"));
+}
+
+#[cfg(unix)]
+#[test]
+fn an_interrupt_stops_the_search_cleanly() {
+    let place = place();
+    let words = "tune hinet.toml --out tuned --set train.epochs=500 --jobs 2";
+    let child = place.command(words).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("it starts");
+    let began = Instant::now();
+    while !place.path("tuned/running").exists() && began.elapsed() < Duration::from_secs(60) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill is there");
+    let output = child.wait_with_output().expect("an end");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(errors.contains("--resume --out tuned"), "{errors}");
+    place.refuses(2, words, &["tuned", "exists already"]);
+    place.refuses(2, &format!("{words} --resume --set train.seed=9"), &["train.seed"]);
+}
+
+#[test]
+fn a_space_that_cannot_be_is_refused_in_its_line() {
+    let place = place();
+    let line =
+        |word: &str| place.read("hinet.toml").lines().position(|line| line.contains(word)).expect("it is there") + 1;
+    let at = |line: usize| format!("hinet.toml:{line}:");
+    for (from, to, named) in [
+        (
+            "train.dense.learning_rate",
+            "train.dense.learning_rat",
+            &["learning_rat", "did you mean `learning_rate`?"][..],
+        ),
+        ("model.sub_experts", "model.sub_expertz", &["did you mean `sub_experts`?"]),
+        ("log = [1e-4, 1e-1]", "log = [1e-1, 1e-4]", &["the smaller one first"]),
+        ("log = [1e-4, 1e-1]", "log = [0.0, 1e-4]", &["above 0"]),
+        ("log = [1e-4, 1e-1]", "logg = [1e-4, 1e-1]", &["did you mean `log`?"]),
+        ("log = [1e-4, 1e-1]", "choice = []", &["nothing to choose"]),
+        ("log = [1e-4, 1e-1]", "choice = [1e-3, -1.0]", &["with -1.0"]),
+        ("choice = [1, 2]", "choice = [1, \"two\"]", &["with \"two\"", "whole number"]),
+        ("model.sub_experts", "train.seed", &["cannot be tuned", "--seeds"]),
+        ("model.sub_experts", "data.train", &["cannot be tuned", "same rows"]),
+    ] {
+        place.replace("hinet.toml", from, to);
+        let place_of_it = at(line(to));
+        let mut words = vec![place_of_it.as_str()];
+        words.extend(named);
+        place.refuses(2, "tune hinet.toml --out tuned", &words);
+        place.replace("hinet.toml", to, from);
+    }
+    place.refuses(2, "tune hinet.toml --out tuned --set tune.strategy=grid", &["a grid needs `choice` or `int`"]);
+    place.refuses(2, "tune hinet.toml --out tuned --set tune.trialz=3", &["did you mean `trials`?"]);
+    place.write("plain.toml", CONFIG);
+    place.refuses(2, "tune plain.toml --out tuned", &["[tune.space]"]);
+    assert!(!place.path("tuned").exists());
+}
+
+#[test]
+fn a_search_whose_data_fail_leaves_no_folder() {
+    let place = place();
+    place.write("valid.csv", &format!("{}moon,u1,i1,3.5,1,0\n", crate::place::log(2, 400)));
+    place.refuses(1, "tune hinet.toml --out tuned", &["trial", "valid.csv", "moon"]);
+    assert!(!place.path("tuned").exists());
+}
