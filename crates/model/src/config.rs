@@ -26,7 +26,8 @@ pub struct ModelConfig {
     #[serde(default)]
     pub tables: Tables,
     /// Whether each id and each number has a weight for each task, added to the task's logit before the sigmoid: the
-    /// terms of a logistic regression beside the layers. They start at 0.
+    /// terms of a logistic regression beside the layers. They start at 0. Weights of several ids of a row are pooled as
+    /// their embeddings are; numbers count as the layers read them, after `input_norm`.
     #[serde(default)]
     pub first_order: bool,
     /// First slot: what is learnt about scenarios.

@@ -90,7 +90,7 @@ pub const PRESETS: &[Preset] = &[
     Preset {
         name: "hinet_flat",
         aliases: &[],
-        about: "HiNet without hierarchy: its task layer alone, over tasks times scenarios, with experts as deep as both layers'.",
+        about: "HiNet without hierarchy: one CGC over tasks times scenarios (PLE stacks two), its experts as deep as both layers of HiNet.",
         recipe: "R1",
         json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "cgc", "expert_units": [128, 64, 64] } }"#,
         train: "{}",

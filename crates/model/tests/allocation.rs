@@ -3,7 +3,7 @@
 use hinet_data::{Batch, Seed};
 use hinet_model::{
     EmbeddingConfig, Embeddings, Model, ModelConfig, Plan, PlanWorkspace, SparseOptimiser, SparseOptimiserConfig,
-    SparseOptimiserKind,
+    SparseOptimiserKind, zoo,
 };
 use rayon::ThreadPoolBuilder;
 
@@ -37,9 +37,9 @@ fn allocations_of_training(optimiser: SparseOptimiserKind, threads: usize) -> us
     allocations_of_later(&batches, step, threads)
 }
 
-fn allocations_of_scoring(threads: usize) -> usize {
+fn allocations_of_scoring(config: ModelConfig, threads: usize) -> usize {
     let layout = fixture::layout();
-    let model = Model::new(layout.clone(), ModelConfig::default(), Seed(1)).unwrap();
+    let model = Model::new(layout.clone(), config, Seed(1)).unwrap();
     let plan = Plan::new(&model);
     let grouped = |rows| fixture::batch(&layout, rows, rows as u64).grouped(layout.groups());
     let batches = [300, 900, 1, 500].map(grouped);
@@ -56,6 +56,9 @@ fn later_batches_allocate_nothing() {
         for optimiser in [Sgd, Adagrad, RowWiseAdagrad, Adam] {
             assert_eq!(allocations_of_training(optimiser, threads), 0, "{optimiser:?} with {threads} threads");
         }
-        assert_eq!(allocations_of_scoring(threads), 0, "scoring with {threads} threads");
+        for preset in zoo::PRESETS {
+            let found = allocations_of_scoring(preset.config(), threads);
+            assert_eq!(found, 0, "scoring by {} with {threads} threads", preset.name);
+        }
     }
 }

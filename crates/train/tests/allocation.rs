@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use hinet_data::{Batch, Column, Layout, Pooling, Seed, Slot, TableSpec, TaskSpec, UnknownScenario};
-use hinet_model::{HinetConfig, Model, ModelConfig, ScenarioLayerConfig, SparseOptimiserConfig};
+use hinet_model::{HinetConfig, Model, ModelConfig, ScenarioLayerConfig, SparseOptimiserConfig, zoo};
 use hinet_tape::DenseOptimiserConfig;
 use hinet_train::{Step, StepConfig};
 use rayon::ThreadPoolBuilder;
@@ -58,11 +58,9 @@ fn batch(rows: usize, salt: u64) -> Batch {
     .grouped(4)
 }
 
-fn step(threads: usize) -> (Step, Arc<rayon::ThreadPool>) {
+fn step(model: ModelConfig, threads: usize) -> (Step, Arc<rayon::ThreadPool>) {
     let pool = Arc::new(ThreadPoolBuilder::new().num_threads(threads).build().unwrap());
-    let scenario = HinetConfig { units: vec![64, 32], sei_dropout: 0.1, ..HinetConfig::default() };
-    let scenario = ScenarioLayerConfig::Hinet(scenario);
-    let model = Model::new(layout(), ModelConfig { scenario, ..ModelConfig::default() }, Seed(1)).unwrap();
+    let model = Model::new(layout(), model, Seed(1)).unwrap();
     let config = StepConfig {
         dense: DenseOptimiserConfig { clip: 1.0, ..DenseOptimiserConfig::default() },
         sparse: SparseOptimiserConfig { l2: 1e-5, ..SparseOptimiserConfig::default() },
@@ -73,8 +71,8 @@ fn step(threads: usize) -> (Step, Arc<rayon::ThreadPool>) {
     (Step::new(model, &config, Some(Arc::clone(&pool))).unwrap(), pool)
 }
 
-fn allocations_of_later_steps(threads: usize) -> usize {
-    let (mut step, pool) = step(threads);
+fn allocations_of_later_steps(model: ModelConfig, threads: usize) -> usize {
+    let (mut step, pool) = step(model, threads);
     let batches = [600, 1200, 1, 900].map(|rows| batch(rows, rows as u64));
     pool.broadcast(|_| allocations::count_here());
     pool.install(|| {
@@ -92,6 +90,12 @@ fn allocations_of_later_steps(threads: usize) -> usize {
 
 #[test]
 fn a_training_step_allocates_nothing_once_the_largest_batch_was_seen() {
-    assert_eq!(allocations_of_later_steps(1), 0, "with one thread");
-    assert_eq!(allocations_of_later_steps(2), 0, "with two threads");
+    let scenario = HinetConfig { units: vec![64, 32], sei_dropout: 0.1, ..HinetConfig::default() };
+    let hinet = ModelConfig { scenario: ScenarioLayerConfig::Hinet(scenario), ..ModelConfig::default() };
+    assert_eq!(allocations_of_later_steps(hinet.clone(), 1), 0, "with one thread");
+    assert_eq!(allocations_of_later_steps(hinet, 2), 0, "with two threads");
+    for preset in zoo::PRESETS.iter().filter(|preset| !preset.name.starts_with("hinet")) {
+        let model = ModelConfig { first_order: true, ..preset.config() };
+        assert_eq!(allocations_of_later_steps(model, 2), 0, "{} with two threads", preset.name);
+    }
 }

@@ -46,6 +46,7 @@ fn a_fit_learns_the_rule_and_leaves_a_whole_run_folder() {
     assert!(test.task("order").unwrap().rows < test.rows, "orders are asked for among clicks only");
     let written = Metrics::from_json(&std::fs::read_to_string(out.join("metrics.json")).unwrap()).unwrap();
     assert_eq!(written, summary.metrics);
+    assert_eq!(written.about["model"]["recipe"], "native");
     assert_eq!(written.about["steps"], 36);
     assert!(out.join("split.json").is_file() && out.join("timing.json").is_file());
     assert!(!out.join("checkpoint").exists());
