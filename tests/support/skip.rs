@@ -33,6 +33,14 @@ pub(crate) fn python(test: &str) -> Option<PathBuf> {
     })
 }
 
+/// A Chromium or Chrome, from the PATH.
+pub(crate) fn browser(test: &str) -> Option<PathBuf> {
+    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    let folders = env::var_os("PATH").unwrap_or_default();
+    let found = env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name)));
+    found.into_iter().find(|path| path.is_file()).or_else(|| skip(test, "browser", "install chromium"))
+}
+
 /// Records that `test` did not run for want of `means`, or panics where that is not allowed. Always `None`.
 pub(crate) fn skip(test: &str, means: &str, reason: &str) -> Option<PathBuf> {
     let required = env::var("HINET_TEST_REQUIRE").unwrap_or_default();

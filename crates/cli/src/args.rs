@@ -37,6 +37,8 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Score rows with a trained model.
     Predict(PredictArguments),
+    /// Look into a trained model: attention, gates, use of experts, sizes of tables, importance of features.
+    Inspect(InspectArguments),
     /// Generate data of which the truth is known.
     Synth(SynthArguments),
     /// Print the JSON Schema of the config, for editors.
@@ -204,6 +206,31 @@ pub(crate) struct PredictArguments {
     pub(crate) threads: ThreadArguments,
 }
 
+/// Options of `inspect`.
+#[derive(Debug, Args)]
+pub(crate) struct InspectArguments {
+    /// A run folder, as `hinet train` writes it.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Files, folders or globs to read. [default: the run's own test rows, or valid, or train]
+    #[arg(long, value_name = "FILES", num_args = 1..)]
+    pub(crate) data: Vec<PathBuf>,
+    /// Most rows of each scenario to look at: its first ones.
+    #[arg(long, value_name = "N", default_value_t = INSPECTED_ROWS, value_parser = positive)]
+    pub(crate) rows: usize,
+    /// Find out which features the ranking needs: what AUC each cell loses when a feature is shuffled among its rows.
+    /// Needs labels, and scores the rows three times for each feature.
+    #[arg(long)]
+    pub(crate) importance: bool,
+    /// Write what was seen into the run folder: inspection.json, and report.html anew.
+    #[arg(long)]
+    pub(crate) report: bool,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
 /// Options of `synth`.
 #[derive(Debug, Args)]
 pub(crate) struct SynthArguments {
@@ -294,9 +321,14 @@ pub(crate) enum Format {
 }
 
 const DEMO_ROWS: u64 = 200_000;
+const INSPECTED_ROWS: usize = 20_000;
 
 const AFTER_HELP: &str = "Start with `hinet demo`, or with your own data: `hinet init log.csv`, `hinet check hinet.toml`, \
     `hinet train hinet.toml`.\nExit codes: 0 done, 1 failed, 2 usage or configuration, 130 interrupted.";
+
+fn positive(text: &str) -> Result<usize, String> {
+    text.parse().ok().filter(|number| *number > 0).ok_or_else(|| "expected a number of 1 or more".to_owned())
+}
 
 fn key_and_value(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {

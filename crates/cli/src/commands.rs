@@ -5,6 +5,7 @@ mod compare;
 mod demo;
 mod evaluate;
 mod init;
+mod inspect;
 mod man;
 mod predict;
 mod synth;
@@ -29,6 +30,7 @@ pub(crate) fn run(command: Command, talk: Talk) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments, talk)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments, talk)?,
         Command::Predict(arguments) => predict::run(&arguments, talk)?,
+        Command::Inspect(arguments) => inspect::run(&arguments, talk)?,
         Command::Synth(arguments) => synth::run(&arguments, talk)?,
         Command::Schema => print(&serde_json::to_string_pretty(&hinet_train::json_schema())?)?,
         Command::Completions(arguments) => print(&completions(arguments.shell))?,

@@ -4,6 +4,7 @@ mod args;
 mod commands;
 mod comparison;
 mod failure;
+mod heat;
 mod interrupt;
 mod output;
 mod progress;

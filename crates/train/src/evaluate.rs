@@ -133,6 +133,17 @@ impl<'m> Scorer<'m> {
         options: MetricsOptions,
         each: &mut dyn FnMut(&Batch, &[f32]) -> bool,
     ) -> Result<Option<SplitMetrics>, TrainError> {
+        Ok(self.gather(source, encoder, options, each)?.map(MetricsBuilder::finish))
+    }
+
+    /// The scored rows of a source, from which metrics can be made. `each` as in [`Scorer::metrics`].
+    pub(crate) fn gather(
+        &mut self,
+        source: &Source,
+        encoder: &Arc<Encoder>,
+        options: MetricsOptions,
+        each: &mut dyn FnMut(&Batch, &[f32]) -> bool,
+    ) -> Result<Option<MetricsBuilder>, TrainError> {
         let mut builder = MetricsBuilder::new(options);
         for batch in in_order(source, Arc::clone(encoder), Need::Labels, SCORED_ROWS) {
             let batch = batch?;
@@ -142,6 +153,6 @@ impl<'m> Scorer<'m> {
                 return Ok(None);
             }
         }
-        Ok(Some(builder.finish()))
+        Ok(Some(builder))
     }
 }

@@ -8,9 +8,11 @@ mod evaluate;
 mod experiment;
 mod fit;
 mod history;
+mod inspect;
 mod metrics;
 mod pool;
 mod predict;
+mod report;
 mod run_folder;
 mod scores;
 mod step;
@@ -32,8 +34,16 @@ pub use experiment::{
 pub use fit::{
     Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,
 };
-pub use metrics::{Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, SplitMetrics, UNKNOWN_SCENARIO};
+pub use inspect::{
+    Attention, Expert, FeatureImportance, Gate, GateLine, Importance, ImportanceCell, InspectOptions, Inspection,
+    ScenarioRows, TableFacts, inspect,
+};
+pub use metrics::{
+    Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, Reliability, ReliabilityBin, SplitMetrics,
+    UNKNOWN_SCENARIO,
+};
 pub use predict::{Predicted, predict};
+pub use report::{write_comparison, write_report};
 pub use run_folder::RunFolder;
 pub use step::{Step, StepConfig, StepSeconds, TaskLoss};
 pub use tune::{TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuned, tune};

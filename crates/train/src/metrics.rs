@@ -22,6 +22,7 @@ mod table;
 
 pub(crate) use auc::auc_of_sorted;
 pub use builder::{MetricsBuilder, MetricsError, MetricsOptions};
+pub use calibration::ReliabilityBin;
 pub(crate) use table::quoted;
 
 use std::collections::BTreeMap;
@@ -102,6 +103,18 @@ pub struct Cell {
     pub mrr: Option<f64>,
     /// Requests with a positive row: those `ndcg` and `mrr` cover.
     pub requests: u64,
+}
+
+/// What a reliability diagram shows of one cell, or of one task over all scenarios.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Reliability {
+    /// The scenario's name; absent over all scenarios.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scenario: Option<String>,
+    /// The task's name.
+    pub task: String,
+    /// Rows of neighbouring predictions, in ascending order; about as many in each.
+    pub bins: Vec<ReliabilityBin>,
 }
 
 impl Metrics {

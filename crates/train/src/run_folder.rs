@@ -71,6 +71,24 @@ impl RunFolder {
         self.path.join("test_scores.parquet")
     }
 
+    /// What reliability diagrams show, by split.
+    #[must_use]
+    pub fn calibration(&self) -> PathBuf {
+        self.path.join("calibration.json")
+    }
+
+    /// What the model does inside: gates, attention, experts, tables.
+    #[must_use]
+    pub fn inspection(&self) -> PathBuf {
+        self.path.join("inspection.json")
+    }
+
+    /// The page for people.
+    #[must_use]
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
     /// All that differs from run to run.
     #[must_use]
     pub fn timing(&self) -> PathBuf {

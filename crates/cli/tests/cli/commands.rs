@@ -14,7 +14,7 @@ fn training_prints_the_table_and_says_where_the_run_lies_and_what_to_do_next() {
     }
     assert!(talk.contains("hinet predict run") && talk.contains("hinet evaluate run"), "{talk}");
     assert!(!table.contains("hinet predict"), "talk on standard output:\n{table}");
-    for file in ["config.toml", "metrics.json", "timing.json", "history.jsonl", "model/manifest.json"] {
+    for file in ["config.toml", "metrics.json", "timing.json", "history.jsonl", "report.html", "model/manifest.json"] {
         assert!(place.path("run").join(file).is_file(), "no {file}");
     }
     assert!(!place.path("run/checkpoint").exists(), "a finished run keeps no checkpoint unless asked");
@@ -292,4 +292,30 @@ assert faults(place / "misspelt.toml"), "the schema lets a misspelt key pass"
         .output()
         .expect("Python starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+#[test]
+fn inspecting_shows_the_inside_in_every_format_and_writes_it_only_when_asked() {
+    let place = Place::with_data();
+    place.succeeds("train hinet.toml --out run --quiet");
+    let before = place.read("run/report.html");
+    let table = place.succeeds("inspect run --quiet");
+    for word in
+        ["attention san.alpha", "gate task.level0.gate", "expert use", "embedding tables", "home click", "shared 1"]
+    {
+        assert!(table.contains(word), "no {word:?} in:\n{table}");
+    }
+    assert!(!table.contains('\x1b') && table.lines().all(|line| line.chars().count() <= 120), "{table}");
+    let seen: serde_json::Value =
+        serde_json::from_str(&place.succeeds("inspect run --format json --quiet")).expect("JSON");
+    assert_eq!(seen["attention"][0]["weights"].as_array().map(Vec::len), Some(3));
+    let csv = place.succeeds("inspect run --format csv --quiet --data valid.csv");
+    assert!(csv.contains("gate,task.level0.gate,home,click,shared 1,weight,0."), "{csv}");
+    assert_eq!(place.read("run/report.html"), before);
+    let importance = place.succeeds("inspect run --importance --report --quiet --rows 100");
+    assert!(importance.contains("features: AUC lost") && importance.contains("item_id"), "{importance}");
+    let page = place.read("run/report.html");
+    assert!(page.contains("id=\"importance\"") && !before.contains("id=\"importance\""));
+    place.refuses(2, "inspect run --rows 0", &["--rows", "1 or more"]);
+    place.refuses(2, "inspect nowhere", &["nowhere", "config.toml"]);
 }

@@ -1,6 +1,7 @@
 //! The real program, run in folders of its own.
 
 mod broken_input;
+mod browser;
 mod commands;
 mod compare;
 mod help;

@@ -1,19 +1,22 @@
 //! The end of a fit: the best weights, evaluated once more and saved.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Instant;
 
 use hinet_model::{Artefact, zoo};
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::session::Session;
 use super::{Stage, Summary};
 use crate::run_folder::{RunFolder, write_whole};
 use crate::scores::RowScoresBuilder;
-use crate::{Metrics, TrainError};
+use crate::{Metrics, TrainError, inspect, write_report};
 
 /// Evaluates the best weights on valid and test, saves the artefact, and writes the results, with the scores of test row
-/// by row if they are to be kept; `metrics.json` comes last and marks the run as finished.
+/// by row if they are to be kept; `metrics.json` comes last and marks the run as finished, and the page is made from all of
+/// them.
 pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<Summary, TrainError> {
     let folder = session.folder;
     if session.experiment.train.keep_checkpoint {
@@ -23,11 +26,13 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
     let mut metrics = Metrics { splits: BTreeMap::new(), about: about(&session) };
     let inputs = session.inputs;
     let mut scores = keep_scores.then(|| RowScoresBuilder::new(inputs.encoder.layout()));
+    let mut reliability = BTreeMap::new();
     for (part, source) in [("valid", &inputs.valid), ("test", &inputs.test)] {
         let Some(source) = source else { continue };
         let kept = scores.as_mut().filter(|_| part == "test");
-        let Some(split) = session.score(part, source, kept)? else { return Err(session.interrupt()) };
-        metrics.splits.insert(part.to_owned(), split);
+        let Some(gathered) = session.gather(part, source, kept)? else { return Err(session.interrupt()) };
+        reliability.insert(part, gathered.reliability());
+        metrics.splits.insert(part.to_owned(), gathered.finish());
     }
     // Logged only now: had the caller asked to stop before, the lines would be written twice.
     for (part, split) in &metrics.splits {
@@ -39,26 +44,45 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
     if let Some(scores) = scores.filter(|_| inputs.test.is_some()) {
         scores.finish().write(&folder.test_scores())?;
     }
+    write_json(&folder.calibration(), &reliability)?;
+    write_inspection(&session)?;
     session.note_seconds();
     let mut timing = session.state.timing.clone();
     timing.seconds.saving += begin.elapsed().as_secs_f64();
     timing.finish(session.state.rows);
-    let mut text = serde_json::to_vec_pretty(&timing).expect("numbers and texts, which JSON can hold");
-    text.push(b'\n');
-    write_whole(&folder.timing(), &text)?;
+    write_json(&folder.timing(), &timing)?;
     write_whole(&folder.metrics(), metrics.to_json().as_bytes())?;
+    write_report(folder)?;
     if !session.experiment.train.keep_checkpoint {
         remove_checkpoint(folder)?;
     }
     Ok(Summary { path: folder.path().to_owned(), metrics, timing, was_finished: false })
 }
 
-/// The summary of a run that ended before; removes the checkpoint if a kill had left it.
+/// A look inside on the rows that the run is measured on.
+fn write_inspection(session: &Session<'_, '_>) -> Result<(), TrainError> {
+    let inputs = session.inputs;
+    let parts = [("test", inputs.test.as_ref()), ("valid", inputs.valid.as_ref())];
+    let found = parts.into_iter().find_map(|(part, source)| Some((part, source?)));
+    let rows = found.unwrap_or(("train", &inputs.train));
+    inspect::at_end(session.step.model(), &inputs.encoder, rows)?.save(session.folder)
+}
+
+fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
+    let mut text = serde_json::to_vec_pretty(value).expect("numbers and texts, which JSON can hold");
+    text.push(b'\n');
+    write_whole(path, &text)
+}
+
+/// The summary of a run that ended before; writes its page if a kill had prevented that, and removes the checkpoint if a kill had left it.
 pub(crate) fn again(folder: &RunFolder, keep_checkpoint: bool) -> Result<Summary, TrainError> {
     let damaged = |path, error: serde_json::Error| TrainError::Damaged { path, reason: error.to_string() };
     let text = |path| std::fs::read_to_string(&path).map_err(|source| TrainError::Io { path, source });
     let metrics = Metrics::from_json(&text(folder.metrics())?).map_err(|error| damaged(folder.metrics(), error))?;
     let timing = serde_json::from_str(&text(folder.timing())?).map_err(|error| damaged(folder.timing(), error))?;
+    if !folder.report().is_file() {
+        write_report(folder)?;
+    }
     if !keep_checkpoint {
         remove_checkpoint(folder)?;
     }

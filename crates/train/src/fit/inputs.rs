@@ -170,6 +170,25 @@ fn one_class(labels: LabelCounts) -> Option<(&'static str, u64)> {
     }
 }
 
+/// The rows that a finished run was measured on, with their name: test, or else valid, or train.
+///
+/// # Errors
+/// If the files are not those of the run any more.
+pub(crate) fn own_rows(experiment: &Experiment, folder: &RunFolder) -> Result<(&'static str, Source), TrainError> {
+    let record = DataRecord::read(folder)?;
+    let [train, valid, test] = open(experiment)?;
+    if let Some(record) = &record {
+        for (source, recorded) in [(&train, &record.train), (&valid, &record.valid), (&test, &record.test)] {
+            same_files(folder.path(), recorded, &files(source.as_ref())?)?;
+        }
+    }
+    let train = train.expect("`data.train` is no option");
+    let [train, valid, test] = parts(experiment, train, [valid, test], record.and_then(|record| record.split).as_ref());
+    let found = [("test", test), ("valid", valid), ("train", train)];
+    let first = found.into_iter().find_map(|(part, source)| Some((part, source?)));
+    Ok(first.expect("a split has a train part"))
+}
+
 /// The test rows of a finished run, if it has any.
 pub(crate) fn test_of_run(experiment: &Experiment, folder: &RunFolder) -> Result<Option<Source>, TrainError> {
     let split = DataRecord::read(folder)?.and_then(|record| record.split);

@@ -16,7 +16,7 @@ use crate::run_folder::RunFolder;
 use crate::scores::RowScoresBuilder;
 use crate::step::Step;
 use crate::tensorboard::TensorBoard;
-use crate::{Experiment, MetricsOptions, Tracker, TrainError};
+use crate::{Experiment, MetricsBuilder, MetricsOptions, Tracker, TrainError};
 
 /// Everything a fit holds while it runs.
 pub(crate) struct Session<'a, 'o> {
@@ -143,7 +143,8 @@ impl<'a, 'o> Session<'a, 'o> {
     fn evaluate_valid(&mut self) -> Result<(), TrainError> {
         let Some(valid) = &self.inputs.valid else { return Ok(()) };
         self.state.evaluation_due = true;
-        let Some(metrics) = self.score("valid", valid, None)? else { return Err(self.interrupt()) };
+        let Some(gathered) = self.gather("valid", valid, None)? else { return Err(self.interrupt()) };
+        let metrics = gathered.finish();
         let Some(monitor) = &self.experiment.monitor else { return Ok(()) };
         let metric = monitor.value(&metrics).filter(|metric| metric.is_finite());
         // From here on more is better.
@@ -166,13 +167,14 @@ impl<'a, 'o> Session<'a, 'o> {
         if first { self.warn_of_validation(&metrics, evaluated) } else { Ok(()) }
     }
 
-    /// The metrics of the present weights, with the scores row by row into `kept`; `None` if the caller asked to stop meanwhile.
-    pub(crate) fn score(
+    /// Rows scored with the present weights, the scores row by row into `kept` too; `None` if the caller asked to stop
+    /// meanwhile.
+    pub(crate) fn gather(
         &mut self,
         part: &'static str,
         source: &hinet_data::Source,
         mut kept: Option<&mut RowScoresBuilder>,
-    ) -> Result<Option<SplitMetrics>, TrainError> {
+    ) -> Result<Option<MetricsBuilder>, TrainError> {
         self.report_progress();
         let begin = Instant::now();
         self.options.observer.stage(Stage::Evaluating { part, step: self.state.step });
@@ -185,10 +187,10 @@ impl<'a, 'o> Session<'a, 'o> {
             }
             !is_stopped(stop)
         };
-        let metrics = Scorer::new(model).metrics(source, &self.inputs.encoder, options, &mut each);
+        let gathered = Scorer::new(model).gather(source, &self.inputs.encoder, options, &mut each);
         self.state.timing.seconds.evaluating += begin.elapsed().as_secs_f64();
         self.pace.skip();
-        metrics
+        gathered
     }
 
     /// Writes a checkpoint and gives the error that says so.

@@ -4,7 +4,7 @@ use hinet_data::{Batch, Layout};
 use rayon::prelude::*;
 
 use super::scored::{is_positive, pack, pack_group};
-use super::{Cell, SplitMetrics, UNKNOWN_SCENARIO, auc, calibration, gauc, log_loss, ranking};
+use super::{Cell, Reliability, SplitMetrics, UNKNOWN_SCENARIO, auc, calibration, gauc, log_loss, ranking};
 
 /// What the metrics are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,24 +135,8 @@ impl MetricsBuilder {
 
     /// The metrics of all rows. Runs on the threads of the pool it is called in; the result does not depend on them.
     pub fn finish(self) -> SplitMetrics {
-        let (order, offsets) = self.by_scenario();
-        let known = self.options.scenarios.len();
-        let shown = if offsets[known] < offsets[known + 1] { known + 1 } else { known };
-        // Scenario by scenario, and all of them together as the last one.
-        let tasks = self.options.tasks.len();
-        let one = |place: usize| {
-            let (scenario, task) = (place / tasks, place % tasks);
-            if scenario == shown {
-                return self.cell(task, &order);
-            }
-            let name = self.options.scenarios.get(scenario).map_or(UNKNOWN_SCENARIO, String::as_str);
-            Cell {
-                scenario: Some(name.to_owned()),
-                ..self.cell(task, &order[offsets[scenario]..offsets[scenario + 1]])
-            }
-        };
-        let mut cells: Vec<Cell> = (0..(shown + 1) * tasks).into_par_iter().map(one).collect();
-        let overall = cells.split_off(shown * tasks);
+        let mut cells = self.per_cell(|scenario, task, rows| Cell { scenario, ..self.cell(task, rows) });
+        let overall = cells.split_off(cells.len() - self.options.tasks.len());
         let split = SplitMetrics {
             rows: self.rows(),
             cells,
@@ -162,6 +146,32 @@ impl MetricsBuilder {
             ..SplitMetrics::default()
         };
         split.with_means()
+    }
+
+    /// What reliability diagrams show: every cell in the order of [`SplitMetrics::cells`], then the tasks over all rows.
+    pub fn reliability(&self) -> Vec<Reliability> {
+        self.per_cell(|scenario, task, rows| {
+            let mut packed: Vec<u64> = self.observed(task, rows).map(|(_, packed)| packed).collect();
+            packed.sort_unstable();
+            Reliability { scenario, task: self.options.tasks[task].clone(), bins: calibration::reliability(&packed) }
+        })
+    }
+
+    /// Makes something of each cell's scenario, task and rows, scenario by scenario; then of each task over all rows.
+    fn per_cell<T: Send>(&self, make: impl Fn(Option<String>, usize, &[u32]) -> T + Sync) -> Vec<T> {
+        let (order, offsets) = self.by_scenario();
+        let known = self.options.scenarios.len();
+        let shown = if offsets[known] < offsets[known + 1] { known + 1 } else { known };
+        let tasks = self.options.tasks.len();
+        let one = |place: usize| {
+            let (scenario, task) = (place / tasks, place % tasks);
+            if scenario == shown {
+                return make(None, task, &order);
+            }
+            let name = self.options.scenarios.get(scenario).map_or(UNKNOWN_SCENARIO, String::as_str);
+            make(Some(name.to_owned()), task, &order[offsets[scenario]..offsets[scenario + 1]])
+        };
+        (0..(shown + 1) * tasks).into_par_iter().map(one).collect()
     }
 
     /// Counting sort: the rows scenario by scenario, and where each scenario begins.
@@ -324,6 +334,23 @@ mod tests {
         assert_eq!(names(&metrics(&known, 9)), ["home/click", "home/order", "search/click", "search/order"]);
         let unknown = [(2, [0.5, 0.5], [1, 0], 1, 1)];
         assert_eq!(names(&metrics(&unknown, 9))[4..], ["(unknown)/click", "(unknown)/order"]);
+    }
+
+    #[test]
+    fn diagrams_come_in_the_order_of_the_cells_and_hold_their_rows() {
+        let rows = [(0, [0.5, 0.5], [1, 0], 1, 1), (1, [0.5, 0.2], [1, 2], 1, 1), (2, [0.5, 0.2], [1, 0], 1, 1)];
+        let mut builder = MetricsBuilder::new(options());
+        let (batch, scores) = batch(&rows);
+        builder.push(&batch, &scores).unwrap();
+        let diagrams = builder.reliability();
+        let split = builder.finish();
+        let cells: Vec<&Cell> = split.cells.iter().chain(&split.overall).collect();
+        assert_eq!(diagrams.len(), cells.len());
+        for (diagram, cell) in diagrams.iter().zip(cells) {
+            assert_eq!((&diagram.scenario, &diagram.task), (&cell.scenario, &cell.task));
+            assert_eq!(diagram.bins.iter().map(|bin| bin.rows).sum::<u64>(), cell.rows);
+            assert_eq!(diagram.bins.iter().map(|bin| bin.positives).sum::<u64>(), cell.positives);
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::shop::{Shop, fit_heard, fit_quietly, fit_until};
 /// Every file of a run that must be the same whenever the run is repeated, by name.
 fn results(run: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for name in ["metrics.json", "history.jsonl", "config.toml"] {
+    for name in ["metrics.json", "calibration.json", "inspection.json", "history.jsonl", "config.toml"] {
         files.insert(name.to_owned(), std::fs::read(run.join(name)).unwrap());
     }
     for entry in std::fs::read_dir(run.join("model")).unwrap() {

@@ -4,5 +4,7 @@ mod check;
 mod documents;
 mod experiment;
 mod fit;
+mod inspect;
+mod report;
 mod score;
 mod shop;

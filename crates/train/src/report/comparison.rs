@@ -1,0 +1,331 @@
+//! The page of a comparison.
+
+use std::path::Path;
+
+use serde::Serialize;
+
+use super::forest::{self, Forest};
+use super::format::{UNDEFINED, about, counted, decimals, fixed, grouped, signed};
+use super::heat::{self, Heat};
+use super::table::{self, Column, Table};
+use super::{Fact, Head, Section};
+use crate::compare::{CellSpread, Comparison, Difference, ModelResult, SeesawRow, Spread, Verdict};
+use crate::{RunFolder, Timing};
+
+#[derive(Serialize)]
+pub(super) struct Page {
+    #[serde(flatten)]
+    head: Head,
+    models: Models,
+    tasks: Shown,
+    forest: Option<Forest>,
+    seesaw: Option<Counted>,
+    cells: Many,
+}
+
+#[derive(Serialize)]
+struct Models {
+    note: String,
+    table: Table,
+}
+
+#[derive(Serialize)]
+struct Shown {
+    note: String,
+    heat: Heat,
+}
+
+#[derive(Serialize)]
+struct Many {
+    note: String,
+    heats: Vec<Heat>,
+}
+
+/// The seesaw matrix with its counts.
+#[derive(Serialize)]
+struct Counted {
+    note: String,
+    counts: Table,
+    heats: Vec<Heat>,
+}
+
+impl Page {
+    /// The page of a comparison whose folder is `folder`: costs are read from its runs, where they are.
+    pub(super) fn of(comparison: &Comparison, folder: &Path) -> Page {
+        Page {
+            head: head(comparison),
+            models: models(comparison, folder),
+            tasks: tasks(comparison),
+            forest: forest::of(comparison),
+            seesaw: seesaw(comparison),
+            cells: cells(comparison),
+        }
+    }
+}
+
+/// The model to ship: the best on valid, which test had no part in choosing.
+fn chosen(comparison: &Comparison) -> Option<&ModelResult> {
+    let defined = comparison.models.iter().filter(|model| model.valid_mean_auc.mean.is_some());
+    defined.max_by(|a, b| {
+        let [a, b] = [a, b].map(|model| model.valid_mean_auc.mean.unwrap_or(f64::NEG_INFINITY));
+        a.total_cmp(&b)
+    })
+}
+
+fn head(comparison: &Comparison) -> Head {
+    let seeds = comparison.models.iter().map(|model| model.runs.len()).max().unwrap_or(0);
+    let subtitle = [
+        counted(comparison.models.len(), "model"),
+        counted(seeds, "seed"),
+        format!("{} × {}", counted(comparison.scenarios.len(), "scenario"), counted(comparison.tasks.len(), "task")),
+        format!("{} rows of test", grouped(comparison.rows)),
+    ];
+    let mut facts = Vec::new();
+    if let Some(model) = chosen(comparison) {
+        let lead = Fact::new(&format!("mean AUC on test of {}, best on valid", model.name), spread(&model.mean_auc));
+        facts.push(Fact { lead: true, ..lead });
+        let tasks = model.overall.iter().take(5);
+        facts.extend(tasks.map(|task| Fact::new(&task.task, decimals(task.auc.mean, 4))));
+    }
+    let sections = [
+        ("models", "Models", true),
+        ("tasks", "Tasks", true),
+        ("differences", "Differences", !comparison.contrasts.is_empty()),
+        ("seesaw", "Seesaw", comparison.seesaw.is_some()),
+        ("cells", "Cells", true),
+    ];
+    let sections = sections.into_iter().filter(|(_, _, there)| *there);
+    Head {
+        version: env!("CARGO_PKG_VERSION"),
+        title: format!("{}, compared", comparison.name),
+        subtitle: subtitle.join(" · "),
+        facts,
+        look: comparison.notes.clone(),
+        sections: sections.map(|(id, title, _)| Section { id, title }).collect(),
+    }
+}
+
+/// Mean and deviation over seeds.
+fn spread(spread: &Spread) -> String {
+    match (spread.mean, spread.deviation) {
+        (Some(mean), Some(deviation)) => format!("{mean:.4} ± {deviation:.4}"),
+        (Some(mean), None) => format!("{mean:.4}"),
+        (None, _) => UNDEFINED.to_owned(),
+    }
+}
+
+fn models(comparison: &Comparison, folder: &Path) -> Models {
+    let columns = [
+        "mean AUC",
+        "of cells",
+        "on valid",
+        "dense parameters",
+        "in tables",
+        "operations per row",
+        "training",
+        "seeds",
+    ];
+    let columns = columns.map(Column::number);
+    let columns = [Column::text("model"), Column::text("recipe")].into_iter().chain(columns).collect();
+    let best = chosen(comparison).map(|model| &model.name);
+    let row = |model: &ModelResult| {
+        let recipe = [model.preset.clone().filter(|preset| *preset != model.name), model.recipe.clone()];
+        let mut recipe = recipe.into_iter().flatten().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(", ");
+        if let Some(factor) = model.width_factor {
+            recipe.push_str(&format!(" widths × {factor:.2}"));
+        }
+        let numbers = [
+            spread(&model.mean_auc),
+            spread(&model.mean_cell_auc),
+            spread(&model.valid_mean_auc),
+            about(model.dense_parameters),
+            about(model.embedding_parameters),
+            about(model.flops_per_row),
+            rows_per_second(model, folder),
+            grouped(model.runs.len() as u64),
+        ];
+        let mark = if best == Some(&model.name) { " ◆" } else { "" };
+        let cells = [table::Cell::text(recipe)].into_iter().chain(numbers.map(table::Cell::number)).collect();
+        table::Row { name: format!("{}{mark}", model.name), all: false, cells }
+    };
+    let rows = comparison.models.iter().map(row).collect();
+    let note =
+        "AUC on test, mean ± standard deviation over seeds. ◆ marks the best on valid, the one to choose. Recipe: \
+                how a model serves many scenarios and many tasks."
+            .to_owned();
+    Models { note, table: Table { id: "models".into(), columns, rows, ..Table::default() } }
+}
+
+/// Mean over the runs whose timing is there.
+fn rows_per_second(model: &ModelResult, folder: &Path) -> String {
+    let timing = |path: &Path| {
+        let text = std::fs::read_to_string(RunFolder::at(&folder.join(path)).timing()).ok()?;
+        serde_json::from_str::<Timing>(&text).ok().map(|timing| timing.rows_per_second)
+    };
+    let found: Vec<f64> = model.runs.iter().filter_map(|run| timing(&run.path)).collect();
+    if found.is_empty() {
+        return UNDEFINED.to_owned();
+    }
+    format!("{} rows/s", grouped((found.iter().sum::<f64>() / found.len() as f64).round() as u64))
+}
+
+/// The sign of a verdict: never colour alone.
+pub(super) fn glyph(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Better => "▲",
+        Verdict::Worse => "▼",
+        Verdict::WithinNoise | Verdict::Untested => "",
+    }
+}
+
+fn tasks(comparison: &Comparison) -> Shown {
+    let columns: Vec<String> = ["mean".to_owned()].into_iter().chain(comparison.tasks.iter().cloned()).collect();
+    let values = |model: &ModelResult| -> Vec<Spread> {
+        [model.mean_auc.clone()].into_iter().chain(model.overall.iter().map(|task| task.auc.clone())).collect()
+    };
+    let range = |column: usize| {
+        let means = comparison.models.iter().filter_map(|model| values(model).get(column)?.mean);
+        heat::range(means)
+    };
+    let ranges: Vec<(f64, f64)> = (0..columns.len()).map(range).collect();
+    let row = |model: &ModelResult| {
+        let contrast = comparison.contrasts.iter().find(|contrast| contrast.model == model.name);
+        let verdict = |column: usize| {
+            let difference =
+                contrast.and_then(|of| if column == 0 { Some(&of.mean_auc) } else { of.overall.get(column - 1) });
+            difference.map_or("", |difference| glyph(difference.verdict))
+        };
+        let cells = values(model).into_iter().enumerate().map(|(column, value)| {
+            let text = format!("{} {}", spread(&value), verdict(column)).trim_end().to_owned();
+            heat::Cell { text, ..heat::Cell::shaded(value.mean, ranges[column], |_| String::new()) }
+        });
+        heat::Row { name: model.name.clone(), all: false, cells: cells.collect() }
+    };
+    let rows = comparison.models.iter().map(row).collect();
+    let heat = Heat { id: "overall".into(), corner: "model".into(), rows, ..Heat::default() };
+    let note = format!(
+        "AUC over all rows of test; the stronger the shade, the higher within its column. ▲ better and ▼ worse than {}, beyond noise: 5% \
+         by bootstrap, corrected for the number of tasks (Holm).",
+        comparison.against
+    );
+    Shown { note, heat: heat.with_columns(&[String::new()], &columns) }
+}
+
+fn seesaw(comparison: &Comparison) -> Option<Counted> {
+    let seesaw = comparison.seesaw.as_ref()?;
+    let columns = ["cells gained", "cells lost", "seesaws", "tasks gained", "tasks lost", "task seesaws"];
+    let columns = [Column::text("model")].into_iter().chain(columns.map(Column::number)).collect();
+    let row = |row: &SeesawRow| {
+        let counts = [row.gained, row.lost, row.seesaws, row.gained_tasks, row.lost_tasks, row.task_seesaws];
+        table::Row {
+            name: row.contrast.model.clone(),
+            all: false,
+            cells: counts.map(|n| table::Cell::number(grouped(n))).into(),
+        }
+    };
+    let counts =
+        Table { id: "seesaw-counts".into(), columns, rows: seesaw.rows.iter().map(row).collect(), ..Table::default() };
+    let names: Vec<String> = seesaw.rows.iter().map(|row| row.contrast.model.clone()).collect();
+    let most = seesaw.rows.iter().flat_map(|row| row.contrast.cells.iter().chain(&row.contrast.overall));
+    let most = most.filter_map(|difference| difference.change).fold(0.0, |most: f64, change| most.max(change.abs()));
+    let heat = |(task, name): (usize, &String)| {
+        let cells = |scenario: Option<usize>| {
+            seesaw
+                .rows
+                .iter()
+                .map(move |row| {
+                    let place = |scenario: usize| row.contrast.cells.get(scenario * comparison.tasks.len() + task);
+                    let difference = scenario.map_or_else(|| row.contrast.overall.get(task), place);
+                    difference.map_or_else(
+                        || heat::Cell::shaded(None, (0.0, 1.0), |_| String::new()),
+                        |of| change_cell(of, most),
+                    )
+                })
+                .collect::<Vec<_>>()
+        };
+        let scenarios = comparison.scenarios.iter().enumerate();
+        let mut rows: Vec<heat::Row> = scenarios
+            .map(|(place, name)| heat::Row { name: name.clone(), all: false, cells: cells(Some(place)) })
+            .collect();
+        rows.push(heat::Row { name: "all rows".into(), all: true, cells: cells(None) });
+        let heat = Heat {
+            id: format!("seesaw-{task}"),
+            title: name.clone(),
+            corner: "scenario".into(),
+            rows,
+            ..Heat::default()
+        };
+        heat.with_columns(&[String::new()], &names)
+    };
+    let note = format!(
+        "Change of AUC, in thousandths, beside {}. ▲ on blue: better beyond noise; ▼ on orange: worse beyond noise; no \
+         shade: within noise; hatched: too few rows of either class to tell. A seesaw is a loss beyond noise in a model \
+         that gains elsewhere beyond noise.",
+        seesaw.reference
+    );
+    Some(Counted { note, counts, heats: comparison.tasks.iter().enumerate().map(heat).collect() })
+}
+
+/// A change with its sign, its verdict, and colour where it is beyond noise.
+fn change_cell(difference: &Difference, most: f64) -> heat::Cell {
+    const BETTER: [&str; 4] = ["b1", "b2", "b3", "b4"];
+    const WORSE: [&str; 4] = ["w1", "w2", "w3", "w4"];
+    let Some(change) = difference.change else { return heat::Cell::shaded(None, (0.0, 1.0), |_| String::new()) };
+    let step = if most > 0.0 { ((change.abs() / most * 4.0) as usize).min(3) } else { 0 };
+    let class = match difference.verdict {
+        Verdict::Better => BETTER[step],
+        Verdict::Worse => WORSE[step],
+        Verdict::WithinNoise => "z",
+        Verdict::Untested => "undefined",
+    };
+    let text = format!("{} {}", glyph(difference.verdict), signed(1000.0 * change, 1)).trim_start().to_owned();
+    let rows = format!("{} rows, {} positive", grouped(difference.rows), grouped(difference.positives));
+    let interval = difference.bootstrap.map_or(String::new(), |interval| {
+        let [low, high] = [interval.low, interval.high].map(|end| signed(1000.0 * end, 1));
+        format!("; interval {low} to {high}, corrected p {}", fixed(interval.p_holm, 3))
+    });
+    heat::Cell { text, class, title: rows + &interval }
+}
+
+fn cells(comparison: &Comparison) -> Many {
+    let names: Vec<String> = comparison.models.iter().map(|model| model.name.clone()).collect();
+    let heat = |(task, name): (usize, &String)| {
+        let of_scenario = |scenario: Option<usize>| -> Vec<Option<&CellSpread>> {
+            let place = |scenario: usize| scenario * comparison.tasks.len() + task;
+            let cell =
+                |model: &'_ ModelResult| scenario.map_or(task, place).min(model.cells.len().max(model.overall.len()));
+            let models = comparison.models.iter();
+            models
+                .map(|model| if scenario.is_some() { model.cells.get(cell(model)) } else { model.overall.get(task) })
+                .collect()
+        };
+        let places = (0..comparison.scenarios.len()).map(Some).chain([None]);
+        let rows = places.map(|place| {
+            let cells = of_scenario(place);
+            let range = heat::range(cells.iter().filter_map(|cell| (*cell)?.auc.mean));
+            heat::Row {
+                name: place.map_or_else(|| "all rows".to_owned(), |place| comparison.scenarios[place].clone()),
+                all: place.is_none(),
+                cells: cells.into_iter().map(|cell| spread_cell(cell, range)).collect(),
+            }
+        });
+        let rows = rows.collect();
+        let heat = Heat {
+            id: format!("cells-{task}"),
+            title: name.clone(),
+            corner: "scenario".into(),
+            rows,
+            ..Heat::default()
+        };
+        heat.with_columns(&[String::new()], &names)
+    };
+    let note = "AUC on test, mean ± standard deviation over seeds; the stronger the shade, the higher within its row."
+        .to_owned();
+    Many { note, heats: comparison.tasks.iter().enumerate().map(heat).collect() }
+}
+
+fn spread_cell(cell: Option<&CellSpread>, range: (f64, f64)) -> heat::Cell {
+    let Some(cell) = cell else { return heat::Cell::shaded(None, range, |_| String::new()) };
+    let title = format!("{} rows, {} positive", grouped(cell.rows), grouped(cell.positives));
+    heat::Cell::shaded(cell.auc.mean, range, |_| spread(&cell.auc)).with_title(title)
+}
