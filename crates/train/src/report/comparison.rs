@@ -9,7 +9,7 @@ use super::format::{UNDEFINED, about, counted, decimals, fixed, grouped, signed}
 use super::heat::{self, Heat};
 use super::table::{self, Column, Table};
 use super::{Fact, Head, Section};
-use crate::compare::{CellSpread, Comparison, Difference, ModelResult, SeesawRow, Spread, Verdict};
+use crate::compare::{CellSpread, Comparison, Difference, ModelResult, Seesaw, SeesawRow, Spread, Verdict};
 use crate::{RunFolder, Timing};
 
 #[derive(Serialize)]
@@ -217,60 +217,58 @@ fn seesaw(comparison: &Comparison) -> Option<Counted> {
     let columns = [Column::text("model")].into_iter().chain(columns.map(Column::number)).collect();
     let row = |row: &SeesawRow| {
         let counts = [row.gained, row.lost, row.seesaws, row.gained_tasks, row.lost_tasks, row.task_seesaws];
-        table::Row {
-            name: row.contrast.model.clone(),
-            all: false,
-            cells: counts.map(|n| table::Cell::number(grouped(n))).into(),
-        }
+        let cells = counts.map(|count| table::Cell::number(grouped(count))).into();
+        table::Row { name: row.contrast.model.clone(), all: false, cells }
     };
-    let counts =
-        Table { id: "seesaw-counts".into(), columns, rows: seesaw.rows.iter().map(row).collect(), ..Table::default() };
-    let names: Vec<String> = seesaw.rows.iter().map(|row| row.contrast.model.clone()).collect();
-    let most = seesaw.rows.iter().flat_map(|row| row.contrast.cells.iter().chain(&row.contrast.overall));
-    let most = most.filter_map(|difference| difference.change).fold(0.0, |most: f64, change| most.max(change.abs()));
-    let heat = |(task, name): (usize, &String)| {
-        let cells = |scenario: Option<usize>| {
-            seesaw
-                .rows
-                .iter()
-                .map(move |row| {
-                    let place = |scenario: usize| row.contrast.cells.get(scenario * comparison.tasks.len() + task);
-                    let difference = scenario.map_or_else(|| row.contrast.overall.get(task), place);
-                    difference.map_or_else(
-                        || heat::Cell::shaded(None, (0.0, 1.0), |_| String::new()),
-                        |of| change_cell(of, most),
-                    )
-                })
-                .collect::<Vec<_>>()
-        };
-        let scenarios = comparison.scenarios.iter().enumerate();
-        let mut rows: Vec<heat::Row> = scenarios
-            .map(|(place, name)| heat::Row { name: name.clone(), all: false, cells: cells(Some(place)) })
-            .collect();
-        rows.push(heat::Row { name: "all rows".into(), all: true, cells: cells(None) });
-        let heat = Heat {
-            id: format!("seesaw-{task}"),
-            title: name.clone(),
-            corner: "scenario".into(),
-            rows,
-            ..Heat::default()
-        };
-        heat.with_columns(&[String::new()], &names)
-    };
+    let rows = seesaw.rows.iter().map(row).collect();
     let note = format!(
         "Change of AUC, in thousandths, beside {}. ▲ on blue: better beyond noise; ▼ on orange: worse beyond noise; no \
          shade: within noise; hatched: too few rows of either class to tell. A seesaw is a loss beyond noise in a model \
          that gains elsewhere beyond noise.",
         seesaw.reference
     );
-    Some(Counted { note, counts, heats: comparison.tasks.iter().enumerate().map(heat).collect() })
+    Some(Counted {
+        note,
+        counts: Table { id: "seesaw-counts".into(), columns, rows, ..Table::default() },
+        heats: (0..comparison.tasks.len()).map(|task| seesaw_heat(comparison, seesaw, task)).collect(),
+    })
+}
+
+/// The changes of one task: scenarios by models.
+fn seesaw_heat(comparison: &Comparison, seesaw: &Seesaw, task: usize) -> Heat {
+    let changes = seesaw.rows.iter().flat_map(|row| row.contrast.cells.iter().chain(&row.contrast.overall));
+    let most = changes.filter_map(|difference| difference.change).fold(0.0, |most: f64, change| most.max(change.abs()));
+    let cell = |row: &SeesawRow, scenario: Option<usize>| {
+        let place = |scenario: usize| row.contrast.cells.get(scenario * comparison.tasks.len() + task);
+        let difference = scenario.map_or_else(|| row.contrast.overall.get(task), place);
+        difference.map_or_else(undefined, |difference| change_cell(difference, most))
+    };
+    let row = |(scenario, name): (Option<usize>, &str)| heat::Row {
+        name: name.to_owned(),
+        all: scenario.is_none(),
+        cells: seesaw.rows.iter().map(|row| cell(row, scenario)).collect(),
+    };
+    let scenarios = comparison.scenarios.iter().enumerate().map(|(place, name)| (Some(place), name.as_str()));
+    let names: Vec<String> = seesaw.rows.iter().map(|row| row.contrast.model.clone()).collect();
+    let heat = Heat {
+        id: format!("seesaw-{task}"),
+        title: comparison.tasks[task].clone(),
+        corner: "scenario".into(),
+        rows: scenarios.chain([(None, "all rows")]).map(row).collect(),
+        ..Heat::default()
+    };
+    heat.with_columns(&[String::new()], &names)
+}
+
+fn undefined() -> heat::Cell {
+    heat::Cell::shaded(None, (0.0, 1.0), |_| String::new())
 }
 
 /// A change with its sign, its verdict, and colour where it is beyond noise.
 fn change_cell(difference: &Difference, most: f64) -> heat::Cell {
     const BETTER: [&str; 4] = ["b1", "b2", "b3", "b4"];
     const WORSE: [&str; 4] = ["w1", "w2", "w3", "w4"];
-    let Some(change) = difference.change else { return heat::Cell::shaded(None, (0.0, 1.0), |_| String::new()) };
+    let Some(change) = difference.change else { return undefined() };
     let step = if most > 0.0 { ((change.abs() / most * 4.0) as usize).min(3) } else { 0 };
     let class = match difference.verdict {
         Verdict::Better => BETTER[step],
@@ -292,11 +290,9 @@ fn cells(comparison: &Comparison) -> Many {
     let heat = |(task, name): (usize, &String)| {
         let of_scenario = |scenario: Option<usize>| -> Vec<Option<&CellSpread>> {
             let place = |scenario: usize| scenario * comparison.tasks.len() + task;
-            let cell =
-                |model: &'_ ModelResult| scenario.map_or(task, place).min(model.cells.len().max(model.overall.len()));
             let models = comparison.models.iter();
             models
-                .map(|model| if scenario.is_some() { model.cells.get(cell(model)) } else { model.overall.get(task) })
+                .map(|model| scenario.map_or(model.overall.get(task), |scenario| model.cells.get(place(scenario))))
                 .collect()
         };
         let places = (0..comparison.scenarios.len()).map(Some).chain([None]);
@@ -325,7 +321,7 @@ fn cells(comparison: &Comparison) -> Many {
 }
 
 fn spread_cell(cell: Option<&CellSpread>, range: (f64, f64)) -> heat::Cell {
-    let Some(cell) = cell else { return heat::Cell::shaded(None, range, |_| String::new()) };
+    let Some(cell) = cell else { return undefined() };
     let title = format!("{} rows, {} positive", grouped(cell.rows), grouped(cell.positives));
     heat::Cell::shaded(cell.auc.mean, range, |_| spread(&cell.auc)).with_title(title)
 }

@@ -59,7 +59,7 @@ fn hinet_has_a_gate_per_scenario_and_task_and_attends_to_others_only() {
     let lines: Vec<_> =
         task.lines.iter().map(|line| format!("{} {}", line.scenario, line.task.as_ref().unwrap())).collect();
     assert_eq!(lines.len(), 6);
-    assert_eq!(lines[..2], ["home click", "home order"]);
+    assert_eq!(lines[..2], ["cart click", "cart order"]);
     let specific = gate("scenario.specific.gate");
     assert_eq!((specific.experts.len(), specific.lines.len()), (2, 3));
     let of = |bank: &str| seen.experts.iter().filter(|expert| expert.bank == bank).count();

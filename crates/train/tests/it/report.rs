@@ -28,7 +28,7 @@ fn run(shop: &Shop, scenarios: &[&str], second: impl Fn(&str, u64) -> u64) -> Pa
 }
 
 const CONFIG: &str = r#"
-name = "<script>alert('run')</script> & \"co\""
+name = "<script>alert('run') & \"co\""
 [data]
 train = "train.csv"
 valid = "valid.csv"
