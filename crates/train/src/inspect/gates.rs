@@ -1,7 +1,7 @@
 //! Runs the graph on a sample, without the tape: mean weights of gates, and how often experts' units are 0.
 
 use hinet_model::{Model, Network};
-use hinet_tape::{Evaluator, Feed, Value, Workspace};
+use hinet_tape::{Evaluator, Feed, Rows, Value, Workspace};
 
 use super::sample::Sample;
 use super::structure::{self, Mixture, Source, Whose};
@@ -74,10 +74,12 @@ impl Sums {
         for (mixture, sums) in mixtures.iter().zip(&mut self.weights) {
             let gate = value(mixture.gate);
             let width = sums.first().map_or(1, Vec::len);
-            // Weights that rows of a scenario share stand there once per scenario.
-            let shared = gate.len() != scenario.len() * width;
             for (row, &scenario) in scenario.iter().enumerate() {
-                let place = if shared { usize::from(scenario) } else { row };
+                let place = match mixture.rows {
+                    Rows::Batch => row,
+                    Rows::Fixed(1) => 0,
+                    Rows::Fixed(_) => usize::from(scenario),
+                };
                 let weights = &gate[place * width..(place + 1) * width];
                 sums[usize::from(scenario)]
                     .iter_mut()
@@ -130,22 +132,22 @@ fn gate(mixture: &Mixture, sums: &[Vec<f64>], seen: &Inspection) -> Gate {
             lines.push(GateLine { scenario: rows.name.clone(), task, weights });
         }
     }
-    let labels = mixture.outputs[0].iter().map(|source| label(source, outputs, seen)).collect();
+    let labels = mixture.outputs[0].iter().map(|source| label(source, mixture, seen)).collect();
     Gate { name: mixture.name.clone(), experts: labels, lines }
 }
 
 /// A short name of an expert beside the others of its gate.
-fn label(source: &Source, outputs: usize, seen: &Inspection) -> String {
+fn label(source: &Source, mixture: &Mixture, seen: &Inspection) -> String {
     let kind = source.bank.rsplit('.').next().unwrap_or(&source.bank);
     let number = source.number + 1;
-    // Where each task has its own mixture, its experts are its own without saying so.
-    match source.head.filter(|_| outputs == 1) {
-        Some(head) => format!("{} {kind} {number}", task_name(head, seen)),
-        None => match source.scenario {
-            Some(Whose::Of(scenario)) if outputs > 1 => format!("{} {kind} {number}", seen.scenarios[scenario].name),
-            Some(Whose::Of(_) | Whose::Own) | None => format!("{kind} {number}"),
-        },
-    }
+    // Where each scenario or task has its own mixture, its experts are its own without saying so.
+    let scenario = match source.scenario {
+        Some(Whose::Of(scenario)) if !mixture.by_scenario => format!("{} ", seen.scenarios[scenario].name),
+        Some(Whose::Of(_) | Whose::Own) | None => String::new(),
+    };
+    let task = source.head.filter(|_| mixture.outputs_of(0, seen.scenarios.len()).count() == 1);
+    let task = task.map_or_else(String::new, |head| format!("{} ", task_name(head, seen)));
+    format!("{scenario}{task}{kind} {number}")
 }
 
 fn task_name(head: usize, seen: &Inspection) -> String {

@@ -15,6 +15,8 @@ pub(super) struct Mixture {
     pub(super) outputs: Vec<Vec<Source>>,
     /// Whether the first outputs are those of scenario 0, the next of scenario 1, ...
     pub(super) by_scenario: bool,
+    /// Rows of the gate.
+    pub(super) rows: Rows,
 }
 
 /// A block of a mixture: whose output it is.
@@ -45,26 +47,30 @@ pub(super) enum Whose {
     Of(usize),
 }
 
-/// The mixtures of a network with a gate, in the order they are computed.
+/// The mixtures of a network with a gate, in the order they are computed; of several with one gate the first.
 pub(super) fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
     let graph = &network.graph;
     let scenarios = layout.scenarios.len();
+    let mut gates = Vec::new();
     let found = graph.nodes().iter().filter_map(|node| {
         let Op::Mixture { outputs, width } = &node.op else { return None };
         let gate = node.inputs[0];
         let weighs = outputs.iter().any(|blocks| blocks.len() > 1);
-        if !weighs || matches!(graph.node(gate).op, Op::Constant { .. }) {
+        if !weighs || gates.contains(&gate) || matches!(graph.node(gate).op, Op::Constant { .. }) {
             return None;
         }
+        gates.push(gate);
         let made = maker(graph, gate);
         let by_scenario = made.as_ref().is_some_and(|(op, spec)| {
             op.routing == Routing::All && is_per_scenario(spec.scope) && outputs.len().is_multiple_of(scenarios)
         });
-        let probe = network.probes.iter().find(|(_, value)| *value == gate).map(|(name, _)| name.clone());
-        let name = probe.or_else(|| made.map(|(_, spec)| stem(&spec.name).to_owned()));
+        let probe = network.probes.iter().find(|(_, value)| *value == gate);
+        let probe = probe.map(|(name, _)| name.strip_prefix("gate.").unwrap_or(name));
+        let name = probe.or_else(|| made.map(|(_, spec)| stem(&spec.name)));
         let source = |block: &Block| source(graph, scenarios, *block, *width);
         let outputs = outputs.iter().map(|blocks| blocks.iter().map(source).collect()).collect();
-        Some(Mixture { name: name.unwrap_or_else(|| format!("gate {}", gate.index())), gate, outputs, by_scenario })
+        let name = name.map_or_else(|| format!("value {}", gate.index()), str::to_owned);
+        Some(Mixture { name, gate, outputs, by_scenario, rows: graph.shape(gate).rows })
     });
     found.collect()
 }

@@ -54,13 +54,13 @@ fn hinet_has_a_gate_per_scenario_and_task_and_attends_to_others_only() {
     }
     let gate =
         |name: &str| seen.gates.iter().find(|gate| gate.name == name).unwrap_or_else(|| panic!("no gate {name}"));
-    let task = gate("task.level0.gate");
+    let task = gate("task");
     assert_eq!(task.experts, ["specific 1", "shared 1"]);
     let lines: Vec<_> =
         task.lines.iter().map(|line| format!("{} {}", line.scenario, line.task.as_ref().unwrap())).collect();
     assert_eq!(lines.len(), 6);
     assert_eq!(lines[..2], ["cart click", "cart order"]);
-    let specific = gate("scenario.specific.gate");
+    let specific = gate("scenario");
     assert_eq!((specific.experts.len(), specific.lines.len()), (2, 3));
     let of = |bank: &str| seen.experts.iter().filter(|expert| expert.bank == bank).count();
     assert_eq!(
