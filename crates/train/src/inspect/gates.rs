@@ -160,9 +160,9 @@ fn experts(mixtures: &[Mixture], sums: &Sums, seen: &Inspection) -> Vec<Expert> 
     let mut found: Vec<Found<'_>> = Vec::new();
     let over_rows = mixtures.iter().zip(&sums.weights).filter(|(mixture, _)| sums.attention(mixture).is_none());
     for (mixture, weights) in over_rows {
-        for scenario in 0..scenarios {
+        for (scenario, weights) in weights.iter().enumerate() {
             for (start, sources) in mixture.outputs_of(scenario, scenarios) {
-                for (source, weight) in sources.iter().zip(&weights[scenario][start..]) {
+                for (source, weight) in sources.iter().zip(&weights[start..]) {
                     let own = match source.scenario {
                         None => None,
                         Some(Whose::Own) => Some(scenario),
