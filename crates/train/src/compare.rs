@@ -37,7 +37,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::fit::{Inputs, Shared};
 use crate::run_folder::write_whole;
-use crate::{Experiment, TrainError, pool};
+use crate::{Experiment, TrainError, pool, write_comparison};
 use assemble::{Member, Settings};
 use truth::Truth;
 
@@ -146,7 +146,7 @@ impl Comparison {
 ///
 /// A run of the same seed has the same batches whatever its model is (unless the model asks for another `batch_size`),
 /// and the same first embeddings where tables have the same shape. All is written below `out`: the runs, `compare.json`,
-/// `compare.csv` (the same bytes for the same input, also after a kill and `resume`) and `timing.json`.
+/// `compare.csv` (the same bytes for the same input, also after a kill and `resume`), `timing.json` and `report.html`.
 ///
 /// # Errors
 /// If there are no test rows, a model cannot be matched, names meet, or a run fails; [`TrainError::Stopped`] if the
@@ -171,6 +171,7 @@ pub fn compare(mut runs: CompareRuns, mut options: CompareOptions<'_>) -> Result
     let mut timing = serde_json::to_vec_pretty(&compared.timing).expect("numbers and texts, which JSON can hold");
     timing.push(b'\n');
     write_whole(&runs.out.join("timing.json"), &timing)?;
+    write_comparison(&runs.out, &compared.comparison)?;
     Ok(compared)
 }
 
