@@ -59,7 +59,7 @@ impl Watcher {
 
     fn evaluated(&self, result: &Evaluated<'_>) {
         let metric = result.metric.map_or_else(|| "undefined".to_owned(), |metric| format!("{metric:.4}"));
-        let best = if result.best { ", the best so far" } else { "" };
+        let best = if result.best && result.metric.is_some() { ", the best so far" } else { "" };
         self.say(&format!("step {}: {} on {} {metric}{best}", grouped(result.step), result.monitor, result.part));
     }
 

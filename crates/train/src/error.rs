@@ -139,6 +139,18 @@ pub enum TrainError {
         /// Rows of train where the task is observed.
         rows: u64,
     },
+    /// Rows on which a trained model could not be evaluated.
+    #[error(
+        "{source}\nthe model is trained and saved: mend the {part} rows, then hinet evaluate {} --data FILES", path.display()
+    )]
+    NotEvaluated {
+        /// The run folder, which holds the model.
+        path: PathBuf,
+        /// `valid` or `test`.
+        part: &'static str,
+        /// What went wrong.
+        source: Box<TrainError>,
+    },
     /// A loss that is no number any more.
     #[error(
         "the loss became {loss} at step {step} (epoch {epoch}, batch {batch}, task `{task}`): lower `train.dense.learning_rate` or `train.sparse.learning_rate`, set `train.dense.clip` to 1, or look for huge values in numeric columns without a bounded transform (`quantile` bounds them) and in the weight column"
@@ -243,7 +255,9 @@ impl TrainError {
         match self {
             TrainError::Data(error) => error.is_usage(),
             TrainError::Model(error) => error.is_usage(),
-            TrainError::Compared { source, .. } | TrainError::Trial { source, .. } => source.is_usage(),
+            TrainError::Compared { source, .. }
+            | TrainError::Trial { source, .. }
+            | TrainError::NotEvaluated { source, .. } => source.is_usage(),
             TrainError::Optimiser(_)
             | TrainError::Comparison { .. }
             | TrainError::Experiment(_)

@@ -100,7 +100,10 @@ fn a_task_with_one_class_in_train_is_refused() {
 fn a_scenario_that_train_does_not_have_is_named_unless_the_config_says_what_to_do() {
     let place = Place::with_data();
     place.write("test.csv", &format!("{}moon,u1,i1,3.5,1,0\n", log(3, 400)));
-    place.refuses(1, TRAIN, &["test.csv", "401", "page", "moon"]);
+    place.refuses(1, TRAIN, &["test.csv", "401", "page", "moon", "the model is trained and saved"]);
+    place.write("test.csv", &log(3, 400));
+    assert!(place.succeeds("evaluate run --data test.csv").contains("home"), "the training was lost");
+    place.write("test.csv", &format!("{}moon,u1,i1,3.5,1,0\n", log(3, 400)));
     place.replace("hinet.toml", "column = \"page\"", "column = \"page\"\nunknown = \"mean\"");
     assert!(place.succeeds("train hinet.toml --out other").contains("unknown"));
 }

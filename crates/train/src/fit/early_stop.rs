@@ -14,14 +14,14 @@ pub(crate) struct Best {
 }
 
 impl Best {
-    /// Takes an evaluation in, and says whether it is the best so far. The first one always is, even where its metric
-    /// is undefined; later an undefined metric is never better.
+    /// Takes an evaluation in, and says whether its weights are to be kept: those of the best, and while no metric was
+    /// defined, the newest. Beside a defined metric an undefined one is never better.
     pub(crate) fn report(&mut self, step: u64, metric: Option<f64>) -> bool {
         let metric = metric.filter(|metric| metric.is_finite());
         let better = match (metric, self.metric) {
             (Some(metric), Some(best)) => metric > best,
             (Some(_), None) => true,
-            (None, _) => self.step.is_none(),
+            (None, known) => known.is_none(),
         };
         if better {
             *self = Best { step: Some(step), metric, stale: 0 };
@@ -57,8 +57,10 @@ mod tests {
     }
 
     #[test]
-    fn an_undefined_metric_is_best_only_while_nothing_else_is_known() {
-        assert_eq!(after(&[None, None]), Best { step: Some(1), metric: None, stale: 1 });
+    fn while_no_metric_is_defined_the_newest_weights_are_kept_and_nothing_stops() {
+        let best = after(&[None, None]);
+        assert_eq!(best, Best { step: Some(2), metric: None, stale: 0 });
+        assert!(!best.is_exhausted(1));
         assert_eq!(after(&[None, Some(0.4)]), Best { step: Some(2), metric: Some(0.4), stale: 0 });
         assert_eq!(after(&[Some(0.4), None, Some(f64::NAN)]), Best { step: Some(1), metric: Some(0.4), stale: 2 });
     }

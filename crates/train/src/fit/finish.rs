@@ -14,15 +14,19 @@ use crate::run_folder::{RunFolder, write_whole};
 use crate::scores::RowScoresBuilder;
 use crate::{Metrics, TrainError, inspect, write_report};
 
-/// Evaluates the best weights on valid and test, saves the artefact, and writes the results, with the scores of test row
+/// Saves the artefact, evaluates the best weights on valid and test, and writes the results, with the scores of test row
 /// by row if they are to be kept; `metrics.json` comes last and marks the run as finished, and the page is made from all of
-/// them.
+/// them. The artefact comes first: a row of test that cannot be read must not cost the training.
 pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<Summary, TrainError> {
     let folder = session.folder;
     if session.experiment.train.keep_checkpoint {
         session.checkpoint()?;
     }
     session.load_best()?;
+    session.options.observer.stage(Stage::Saving);
+    let begin = Instant::now();
+    Artefact::save(&folder.model(), &session.experiment.name, &session.inputs.encoder, session.step.model())?;
+    let saving = begin.elapsed().as_secs_f64();
     let mut metrics = Metrics { splits: BTreeMap::new(), about: about(&session) };
     let inputs = session.inputs;
     let mut scores = keep_scores.then(|| RowScoresBuilder::new(inputs.encoder.layout()));
@@ -30,7 +34,8 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
     for (part, source) in [("valid", &inputs.valid), ("test", &inputs.test)] {
         let Some(source) = source else { continue };
         let kept = scores.as_mut().filter(|_| part == "test");
-        let Some(gathered) = session.gather(part, source, kept)? else { return Err(session.interrupt()) };
+        let gathered = session.gather(part, source, kept).map_err(|source| not_evaluated(folder, part, source))?;
+        let Some(gathered) = gathered else { return Err(session.interrupt()) };
         reliability.insert(part, gathered.reliability());
         metrics.splits.insert(part.to_owned(), gathered.finish());
     }
@@ -38,9 +43,7 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
     for (part, split) in &metrics.splits {
         session.log_final(part, split)?;
     }
-    session.options.observer.stage(Stage::Saving);
     let begin = Instant::now();
-    Artefact::save(&folder.model(), &session.experiment.name, &inputs.encoder, session.step.model())?;
     if let Some(scores) = scores.filter(|_| inputs.test.is_some()) {
         scores.finish().write(&folder.test_scores())?;
     }
@@ -48,7 +51,7 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
     write_inspection(&session)?;
     session.note_seconds();
     let mut timing = session.state.timing.clone();
-    timing.seconds.saving += begin.elapsed().as_secs_f64();
+    timing.seconds.saving += saving + begin.elapsed().as_secs_f64();
     timing.finish(session.state.rows);
     write_json(&folder.timing(), &timing)?;
     write_whole(&folder.metrics(), metrics.to_json().as_bytes())?;
@@ -57,6 +60,11 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
         remove_checkpoint(folder)?;
     }
     Ok(Summary { path: folder.path().to_owned(), metrics, timing, was_finished: false })
+}
+
+/// The model is safe, though `part` could not be evaluated.
+fn not_evaluated(folder: &RunFolder, part: &'static str, source: TrainError) -> TrainError {
+    TrainError::NotEvaluated { path: folder.path().to_owned(), part, source: Box::new(source) }
 }
 
 /// A look inside on the rows that the run is measured on.
