@@ -18,6 +18,9 @@ pub(crate) fn run(arguments: &InitArguments, talk: Talk) -> anyhow::Result<()> {
             output.display()
         )));
     }
+    if let Some(both) = arguments.scenario.as_ref().filter(|scenario| arguments.tasks.contains(scenario)) {
+        return Err(usage(format!("`{both}` is named by --scenario and by --task: a column can be one of them")));
+    }
     let source = Source::open(&arguments.data)?;
     let options = GuessOptions {
         scenario: arguments.scenario.clone(),

@@ -162,6 +162,7 @@ fn a_config_that_init_wrote_passes_check_and_trains() {
     let config = place.read("hinet.toml");
     assert!(config.contains("is_click") && config.contains("page") && config.contains('#'), "{config}");
     place.refuses(2, "init log.csv", &["hinet.toml", "--force"]);
+    place.refuses(2, "init log.csv --task page --scenario page --force", &["`page`", "--scenario", "--task"]);
     place.succeeds("init log.csv --task is_click --force");
     assert_eq!(place.succeeds("init log.csv --task is_click --output -"), place.read("hinet.toml"));
     place.succeeds("check hinet.toml");
