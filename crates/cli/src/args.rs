@@ -1,5 +1,7 @@
 //! What can be typed: commands, options, and the text of their help.
 
+#![allow(rustdoc::invalid_html_tags, reason = "these texts are help on a terminal, where <name> stands for a name")]
+
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};

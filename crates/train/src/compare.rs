@@ -149,8 +149,8 @@ impl Comparison {
 /// `compare.csv` (the same bytes for the same input, also after a kill and `resume`), `timing.json` and `report.html`.
 ///
 /// # Errors
-/// If there are no test rows, a model cannot be matched, names meet, or a run fails; [`TrainError::Stopped`] if the
-/// caller asked to stop.
+/// If there are no test rows, a model cannot be matched, names meet, or a run fails;
+/// [`TrainError::ComparisonStopped`] if the caller asked to stop.
 pub fn compare(mut runs: CompareRuns, mut options: CompareOptions<'_>) -> Result<Compared, TrainError> {
     let begin = Instant::now();
     let settings = Settings::new(runs.models.iter().map(|model| model.name.clone()).collect(), &options)?;
