@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::io::{IsTerminal, stderr};
 
-use comfy_table::{CellAlignment, ContentArrangement, Table};
+use comfy_table::Table;
 use hinet_train::{
     CellSpread, CompareObserver, CompareTiming, Comparison, Contrast, Difference, RunEvent, RunLine, Spread, Verdict,
 };
@@ -11,7 +11,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 
 use crate::output::{Talk, grouped};
 use crate::progress::clock;
-use crate::table::{STYLE, UNDEFINED, USUAL_WIDTH, decimals};
+use crate::table::{self, UNDEFINED, USUAL_WIDTH, decimals};
 
 /// A table whose first column names its lines.
 struct Grid {
@@ -224,16 +224,8 @@ impl Grid {
 
     fn part(&self, from: usize, to: usize) -> String {
         let pick = |line: &[String]| -> Vec<String> { line.iter().take(1).chain(&line[from..to]).cloned().collect() };
-        let mut table = Table::new();
-        table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled).set_header(pick(&self.header));
-        table.add_rows(self.lines.iter().map(|line| pick(line)));
-        for (index, column) in table.column_iter_mut().enumerate() {
-            column.set_padding((if index == 0 { 0 } else { 2 }, 0));
-            let side = if index == 0 { CellAlignment::Left } else { CellAlignment::Right };
-            column.set_cell_alignment(side);
-        }
-        let text = table.to_string();
-        let mut lines: Vec<&str> = text.lines().map(str::trim_end).collect();
+        let text = table::plain(&pick(&self.header), self.lines.iter().map(|line| pick(line)));
+        let mut lines: Vec<&str> = text.lines().collect();
         if self.below > 0 {
             let rule = lines[1];
             lines.insert(lines.len() - self.below, rule);

@@ -7,17 +7,13 @@ use comfy_table::Table;
 use hinet_train::{Expert, Gate, GateLine, Importance, ImportanceCell, Inspection};
 
 use crate::output::grouped;
-
-/// Columns of text where nobody says how wide the terminal is.
-const USUAL_WIDTH: usize = 120;
+use crate::table::{UNDEFINED, USUAL_WIDTH, decimals};
 
 /// Longest name of a row or column; longer ones are cut.
 const LONGEST: usize = 24;
 
 /// Features that are shown.
 const FEATURES: usize = 20;
-
-const UNDEFINED: &str = "–";
 
 /// How a heat map is drawn.
 #[derive(Clone, Copy)]
@@ -140,7 +136,7 @@ impl Map {
     }
 
     fn number(&self, value: Option<f64>) -> String {
-        value.map_or_else(|| UNDEFINED.to_owned(), |value| format!("{value:.places$}", places = self.places))
+        decimals(value, self.places)
     }
 }
 

@@ -15,14 +15,15 @@ pub(crate) const UNDEFINED: &str = "–";
 pub(crate) const USUAL_WIDTH: usize = 120;
 
 /// A line below the header, nothing between columns.
-pub(crate) const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
 
 /// Lines of the header: tasks, then metrics.
 const HEADER_LINES: usize = 2;
 
 /// Lines below a head, numbers and texts alike to the right but for the first column.
-pub(crate) fn plain(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> String {
+pub(crate) fn plain(head: &[impl AsRef<str>], lines: impl Iterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
+    let head = head.iter().map(AsRef::as_ref);
     table.load_style(STYLE).set_content_arrangement(ContentArrangement::Disabled).set_header(head);
     lines.for_each(|line| {
         table.add_row(line);
@@ -32,15 +33,7 @@ pub(crate) fn plain(head: &[&str], lines: impl Iterator<Item = Vec<String>>) -> 
         column.set_cell_alignment(if index == 0 { CellAlignment::Left } else { CellAlignment::Right });
     }
     let text = table.to_string();
-    text.lines()
-        .map(|line| {
-            format!(
-                "{}
-",
-                line.trim_end()
-            )
-        })
-        .collect()
+    text.lines().map(|line| format!("{}\n", line.trim_end())).collect()
 }
 
 /// Scenarios, then all rows, then means; as many tasks side by side as fit into the terminal.

@@ -53,16 +53,12 @@ fn shown(result: &TuneResult) -> String {
     let lines = result.ranked().into_iter().map(|trial| {
         let mut line = vec![trial.trial.to_string()];
         line.extend(rungs.then(|| trial.rung.to_string()));
-        line.push(metric(trial.metric));
+        line.push(table::decimals(trial.metric, 4));
         line.push(trial.steps.to_string());
         line.extend(keys.iter().map(|key| trial.value(key)));
         line
     });
     table::plain(&head, lines)
-}
-
-fn metric(value: Option<f64>) -> String {
-    value.map_or_else(|| table::UNDEFINED.to_owned(), |value| format!("{value:.4}"))
 }
 
 fn say_what_is_next(best: &Path, talk: Talk) {
@@ -100,7 +96,7 @@ fn told(line: &TrialLine) -> String {
     let mut text = format!(
         "{done} of {trials}: trial {}: {}{standing}; {}",
         result.trial,
-        metric(result.metric),
+        table::decimals(result.metric, 4),
         setting.join(", ")
     );
     if let Some(problem) = &result.problem {

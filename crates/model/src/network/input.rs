@@ -24,8 +24,7 @@ pub(super) fn record(config: &ModelConfig, r: &mut Recorder<'_>, x: Value) -> In
     let of_ids = (ids > 0).then(|| {
         let tasks = r.tasks();
         let weights = r.graph.slice(x, deep_width, ids * tasks);
-        let ones = r.graph.constant(1, ids, vec![1.0; ids]);
-        r.graph.mixture(ones, vec![blocks(weights, 0..ids)], tasks)
+        r.sum_of_blocks(vec![blocks(weights, 0..ids)], tasks)
     });
     let of_numbers = deep.and_then(|deep| of_numbers(config, r, deep));
     let first_order = match (of_ids, of_numbers) {

@@ -1,7 +1,7 @@
 //! What a layer records into.
 
 use hinet_data::Layout;
-use hinet_tape::{Graph, Init, ParamSpec, Routing, Scope, Value};
+use hinet_tape::{Block, Graph, Init, ParamSpec, Routing, Scope, Value};
 
 use super::{Form, blocks};
 
@@ -94,6 +94,13 @@ impl<'a> Recorder<'a> {
 
     pub(crate) fn parameter(&mut self, name: &str, dims: Vec<usize>, init: Init, scope: Scope) -> Value {
         self.graph.parameter(ParamSpec { name: name.to_owned(), dims, init, scope, trainable: true })
+    }
+
+    /// Sums of blocks of one width: `[batch, outputs * width]`.
+    pub(crate) fn sum_of_blocks(&mut self, outputs: Vec<Vec<Block>>, width: usize) -> Value {
+        let count = outputs.iter().map(Vec::len).sum();
+        let ones = self.graph.constant(1, count, vec![1.0; count]);
+        self.graph.mixture(ones, outputs, width)
     }
 
     /// Mean of `count` runs of columns that make up `value`.

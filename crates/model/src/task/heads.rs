@@ -139,8 +139,7 @@ impl Heads {
         let width = r.width(shared) / self.views;
         let per_head = (0..self.views * self.count()).map(|head| blocks(shared, [head / self.count()]));
         let per_head: Vec<Vec<Block>> = per_head.collect();
-        let ones = r.graph.constant(1, per_head.len(), vec![1.0; per_head.len()]);
-        (r.graph.mixture(ones, per_head, width), Reads::Owners)
+        (r.sum_of_blocks(per_head, width), Reads::Owners)
     }
 
     /// Hands each head the columns of its task.
@@ -155,8 +154,7 @@ impl Heads {
         let width = r.width(per_task) / r.tasks();
         let outputs: Vec<Vec<Block>> =
             (0..self.views).flat_map(|_| self.tasks.iter().map(|&task| blocks(per_task, [task]))).collect();
-        let ones = r.graph.constant(1, outputs.len(), vec![1.0; outputs.len()]);
-        r.graph.mixture(ones, outputs, width)
+        r.sum_of_blocks(outputs, width)
     }
 
     /// The heads' logits with their tasks' first-order terms, where the model has them.
@@ -228,7 +226,7 @@ impl Heads {
             }]
         });
         let not_p = not_p.collect();
-        (p, sum_of_blocks(r, not_p))
+        (p, r.sum_of_blocks(not_p, 1))
     }
 
     /// log p of some tasks from that of heads, `[batch, views * tasks]`.
@@ -238,7 +236,7 @@ impl Heads {
             factors.map(|head| Block::new(head_p, view * self.count() + head)).collect()
         });
         let factors = factors.collect();
-        sum_of_blocks(r, factors)
+        r.sum_of_blocks(factors, 1)
     }
 
     fn views_and(&self, tasks: &[usize]) -> impl Iterator<Item = (usize, usize)> {
@@ -258,13 +256,6 @@ fn factors(layout: &Layout, products: &[ProductConfig], task: usize) -> Vec<usiz
     let position = |name: &String| layout.tasks.iter().position(|task| task.name == *name);
     let product = products.iter().find(|product| product.task == layout.tasks[task].name);
     product.map_or_else(|| vec![task], |product| product.of.iter().filter_map(position).collect())
-}
-
-/// Sums of blocks of one column each: `[batch, outputs]`.
-fn sum_of_blocks(r: &mut Recorder<'_>, outputs: Vec<Vec<Block>>) -> Value {
-    let count = outputs.iter().map(Vec::len).sum();
-    let ones = r.graph.constant(1, count, vec![1.0; count]);
-    r.graph.mixture(ones, outputs, 1)
 }
 
 /// Checks that products name tasks of the data, each task once.

@@ -10,8 +10,8 @@
 //!
 //! `stop` lets no gradient through: a row trains the gate and the tower of its own scenario alone, which the paper calls
 //! task-constrained back-propagation. It has a price: a row whose weights lean on another scenario's tower cannot teach
-//! that tower, and its own then learns little; without it (`mix_stop_gradient = false`) training is steadier. The paper has one task; here each task is mixed over scenarios by itself, above
-//! experts that all tasks share. Probabilities are mixed, not logits, so that a mixture stays one.
+//! that tower, and its own then learns little; without it (`mix_stop_gradient = false`) training is steadier. The paper
+//! has one task; here each task is mixed over scenarios by itself, above experts that all tasks share. Probabilities are mixed, not logits, so that a mixture stays one.
 
 use hinet_data::Layout;
 use hinet_tape::{Activation, Block, Value};
