@@ -4,7 +4,7 @@ use std::env;
 use std::io::{IsTerminal, stdout};
 
 use comfy_table::Table;
-use hinet_train::{Expert, Gate, GateLine, Importance, ImportanceCell, Inspection};
+use hinet_train::{Gate, GateLine, Importance, ImportanceCell, Inspection};
 
 use crate::output::grouped;
 use crate::table::{UNDEFINED, USUAL_WIDTH, decimals};
@@ -52,7 +52,7 @@ fn drawn(seen: &Inspection, style: Style) -> String {
         text.push_str(&map.drawn(style));
     }
     text.extend(seen.gates.iter().map(|gate| of_gate(gate).drawn(style)));
-    text.push_str(&experts(&seen.experts));
+    text.push_str(&experts(seen));
     if let Some(importance) = &seen.importance {
         text.extend(of_importance(importance, seen).iter().map(|map| map.drawn(style)));
     }
@@ -174,29 +174,21 @@ fn shaded(text: &str, value: Option<f64>, (most, width): (f64, usize), colour: b
 }
 
 /// Experts that belong to nobody one by one, those of scenarios and tasks together.
-fn experts(experts: &[Expert]) -> String {
-    let owned = |expert: &Expert| expert.scenario.is_some() || expert.task.is_some();
-    let together = |a: &Expert, b: &Expert| a.bank == b.bank && owned(a) && owned(b);
+fn experts(seen: &Inspection) -> String {
     let mut lines =
         vec![["experts of", "count", "lowest", "highest", "fair", "zeros", "dead units"].map(str::to_owned)];
-    for experts in experts.chunk_by(together) {
-        let first = &experts[0];
-        let name = if owned(first) { first.bank.clone() } else { format!("{} {}", first.bank, first.number) };
-        let weights = || experts.iter().filter_map(|expert| expert.weight);
-        let zeros: Vec<f64> = experts.iter().filter_map(|expert| expert.zeros).collect();
-        let percent = |value: Option<f64>| value.map_or(UNDEFINED.to_owned(), |value| format!("{:.1}%", 100.0 * value));
-        let mean = (!zeros.is_empty()).then(|| zeros.iter().sum::<f64>() / zeros.len() as f64);
-        let (dead, units) = experts.iter().fold((0, 0), |sum, of| (sum.0 + of.dead_units, sum.1 + of.units));
-        lines.push([
-            name,
-            experts.len().to_string(),
-            percent(weights().reduce(f64::min)),
-            percent(weights().reduce(f64::max)),
-            percent(Some(first.fair)),
-            percent(mean),
-            mean.map_or(UNDEFINED.to_owned(), |_| format!("{dead} of {units}")),
-        ]);
-    }
+    let percent = |value: Option<f64>| value.map_or(UNDEFINED.to_owned(), |value| format!("{:.1}%", 100.0 * value));
+    lines.extend(seen.expert_use().into_iter().map(|of| {
+        [
+            of.name,
+            of.experts.to_string(),
+            percent(of.lowest),
+            percent(of.highest),
+            percent(Some(of.fair)),
+            percent(of.zeros),
+            of.zeros.map_or(UNDEFINED.to_owned(), |_| format!("{} of {}", of.dead_units, of.units)),
+        ]
+    }));
     if lines.len() > 1 {
         format!("\nexpert use: share of the gates' weight\n{}", aligned(&lines))
     } else {

@@ -161,7 +161,7 @@ impl<'a> Columns<'a> {
     }
 
     fn line(&self, name: &str, scenario: Option<&str>, tasks: &[Cell]) -> Vec<TableCell> {
-        let cells: Vec<Option<&Cell>> = tasks.iter().map(|task| self.cell(scenario, &task.task)).collect();
+        let cells: Vec<Option<&Cell>> = tasks.iter().map(|task| self.metrics.cell(scenario, &task.task)).collect();
         let mut line = vec![TableCell::new(name)];
         if self.one_count {
             let rows = cells.iter().flatten().map(|cell| cell.rows).max().unwrap_or_default();
@@ -178,11 +178,6 @@ impl<'a> Columns<'a> {
             }
         }
         line
-    }
-
-    fn cell(&self, scenario: Option<&str>, task: &str) -> Option<&'a Cell> {
-        let cells = if scenario.is_some() { &self.metrics.cells } else { &self.metrics.overall };
-        cells.iter().find(|cell| cell.scenario.as_deref() == scenario && cell.task == task)
     }
 }
 

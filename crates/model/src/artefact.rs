@@ -15,6 +15,7 @@ mod tensors;
 
 use std::io::BufReader;
 use std::path::Path;
+use std::sync::Arc;
 
 use fs_err as fs;
 use hinet_data::{Encoder, Layout, Seed, find_folder, replace_folder, write_synced};
@@ -37,7 +38,7 @@ pub struct Artefact {
     /// What the folder says about itself.
     pub manifest: Manifest,
     /// From raw values to batches.
-    pub encoder: Encoder,
+    pub encoder: Arc<Encoder>,
     /// From batches to probabilities.
     pub model: Model,
 }
@@ -85,7 +86,7 @@ impl Artefact {
         }
         manifest.files.iter().try_for_each(|record| record.check(folder))?;
         let path = folder.join(ENCODER);
-        let encoder = Encoder::from_json(&fs::read_to_string(&path)?, &path)?;
+        let encoder = Arc::new(Encoder::from_json(&fs::read_to_string(&path)?, &path)?);
         check_layout(&path, encoder.layout(), &manifest.layout)?;
         check_size(folder, &manifest)?;
         let model = Model::blank(manifest.layout.clone(), manifest.model.clone(), Seed(manifest.seed));

@@ -18,6 +18,7 @@ use hinet_model::Model;
 use serde::Serialize;
 
 use crate::fit::Inputs;
+use crate::run_folder::pretty;
 use crate::{Experiment, TrainError};
 use cells::Cells;
 use leaks::Leaks;
@@ -163,9 +164,7 @@ impl CheckReport {
 
     /// The report as JSON.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("a report is numbers and texts, which JSON can hold");
-        text.push('\n');
-        text
+        pretty(self)
     }
 }
 

@@ -9,7 +9,6 @@
 //! | `truth` | the test rows with their labels and users |
 //! | `bootstrap` | AUC of every cell under resampled users |
 //! | `contrast` | one model against another: differences, intervals, tests, verdicts |
-//! | `statistics` | means, Student's t, Holm's correction |
 //! | `assemble` | all that as a [`Comparison`], and `compare.csv` |
 //!
 //! # How a difference is judged
@@ -25,7 +24,6 @@ mod contrast;
 mod finished;
 mod queue;
 mod result;
-mod statistics;
 mod truth;
 mod widths;
 
@@ -36,7 +34,7 @@ use std::time::Instant;
 use serde::{Deserialize, Serialize};
 
 use crate::fit::{Inputs, Shared};
-use crate::run_folder::write_whole;
+use crate::run_folder::{pretty, write_whole};
 use crate::{Experiment, TrainError, pool, write_comparison};
 use assemble::{Member, Settings};
 use truth::Truth;
@@ -128,9 +126,7 @@ pub struct ModelTiming {
 impl Comparison {
     /// The text of `compare.json`.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("numbers and texts, which JSON can hold");
-        text.push('\n');
-        text
+        pretty(self)
     }
 
     /// Reads what [`Comparison::to_json`] wrote.
@@ -168,9 +164,7 @@ pub fn compare(mut runs: CompareRuns, mut options: CompareOptions<'_>) -> Result
     let compared = judge(Group { name: runs.name, members, truth }, &settings, options, begin)?;
     write_whole(&runs.out.join("compare.json"), compared.comparison.to_json().as_bytes())?;
     write_whole(&runs.out.join("compare.csv"), compared.csv.as_bytes())?;
-    let mut timing = serde_json::to_vec_pretty(&compared.timing).expect("numbers and texts, which JSON can hold");
-    timing.push(b'\n');
-    write_whole(&runs.out.join("timing.json"), &timing)?;
+    write_whole(&runs.out.join("timing.json"), pretty(&compared.timing).as_bytes())?;
     write_comparison(&runs.out, &compared.comparison)?;
     Ok(compared)
 }

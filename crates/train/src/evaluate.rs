@@ -89,11 +89,10 @@ impl Run {
 pub fn evaluate(run: &Run, source: &Source, name: &str, options: ScoreOptions<'_>) -> Result<Metrics, TrainError> {
     let model = &run.artefact.model;
     let metrics_options = MetricsOptions::new(&model.layout, run.ndcg_k, run.min_positives);
-    let encoder = Arc::new(run.artefact.encoder.clone());
     let ScoreOptions { threads, stop, progress } = options;
     let split = pool(threads)?.install(|| {
         let mut rows = 0;
-        Scorer::new(model).metrics(source, &encoder, metrics_options, &mut |batch, _scores| {
+        Scorer::new(model).metrics(source, &run.artefact.encoder, metrics_options, &mut |batch, _scores| {
             rows += batch.rows as u64;
             progress(rows);
             !is_stopped(stop)

@@ -116,10 +116,7 @@ impl Experiment {
     /// # Errors
     /// If the file cannot be read, or with all that is wrong in it.
     pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Experiment, ExperimentError> {
-        let unreadable = |source| ExperimentError::Unreadable { file: path.to_owned(), source };
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let text = String::from_utf8_lossy(&bytes);
-        Experiment::parse(&text, path, sets)
+        Experiment::parse(&text_of(path)?, path, sets)
     }
 
     /// Like [`Experiment::load`] for a text that stands, or might stand, in the file `path`.
@@ -136,9 +133,7 @@ impl Experiment {
     /// # Errors
     /// If there is no such model, and otherwise like [`Experiment::load`].
     pub fn load_model(path: &Path, sets: &[(String, String)], model: &str) -> Result<Experiment, ExperimentError> {
-        let unreadable = |source| ExperimentError::Unreadable { file: path.to_owned(), source };
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        let text = String::from_utf8_lossy(&bytes);
+        let text = text_of(path)?;
         let item = Item::read(model)?;
         let fragment = match &item {
             Item::Named(_) => None,
@@ -218,6 +213,13 @@ impl Experiment {
     pub fn to_toml(&self) -> String {
         emit::to_toml(self)
     }
+}
+
+/// What a file holds; what is no UTF-8 in it is found where it stands.
+fn text_of(path: &Path) -> Result<String, ExperimentError> {
+    let unreadable = |source| ExperimentError::Unreadable { file: path.to_owned(), source };
+    let bytes = std::fs::read(path).map_err(unreadable)?;
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn apply_sets(tree: &mut Node, sets: &[(String, String)]) -> Result<(), Vec<Mismatch>> {

@@ -6,16 +6,20 @@
 //! | `sample` | the first rows of each scenario of a source, in memory |
 //! | `structure` | which gates weigh which experts, read off the recorded graph: no layer has to be known here |
 //! | `gates` | runs the graph on the sample: mean weights of gates, units of experts that never fire |
+//! | `expert_use` | experts that all share one by one, those of scenarios and tasks together |
 //! | `collapse` | what of that a user should be warned of |
 //! | `importance` | how much AUC is lost when a feature is shuffled among the rows of a scenario |
 //! | `csv` | all of it, one number a line |
 
 mod collapse;
 mod csv;
+mod expert_use;
 mod gates;
 mod importance;
 mod sample;
 mod structure;
+
+use std::sync::Arc;
 
 use hinet_data::{Encoder, Need, Source};
 use hinet_model::Model;
@@ -23,10 +27,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::fit::own_rows;
 use crate::pool::pool;
-use crate::run_folder::write_whole;
-use crate::{Experiment, Run, RunFolder, ScoreOptions, TrainError};
+use crate::run_folder::{pretty, write_whole};
+use crate::{Run, RunFolder, ScoreOptions, TrainError};
 use sample::Sample;
 
+pub use expert_use::ExpertUse;
 pub use importance::{FeatureImportance, Importance, ImportanceCell};
 
 /// What was seen inside a model. The same model and rows give the same bits.
@@ -158,10 +163,7 @@ pub fn inspect(run: &Run, data: Option<&Source>, options: InspectOptions<'_>) ->
     let (part, source) = match data {
         Some(source) => ("data", source),
         None => {
-            let config = run.folder.config();
-            let experiment = Experiment::load(&config, &[])
-                .map_err(|error| TrainError::Damaged { path: config, reason: error.to_string() })?;
-            own = own_rows(&experiment, &run.folder)?;
+            own = own_rows(&run.folder.experiment()?, &run.folder)?;
             (own.0, &own.1)
         }
     };
@@ -181,7 +183,7 @@ pub fn inspect(run: &Run, data: Option<&Source>, options: InspectOptions<'_>) ->
 /// What a fit writes down at its end: a look at a sample of some rows, without importance.
 pub(crate) fn at_end(
     model: &Model,
-    encoder: &Encoder,
+    encoder: &Arc<Encoder>,
     (part, source): (&str, &Source),
 ) -> Result<Inspection, TrainError> {
     let sample = Sample::read(source, encoder, Need::Features, ROWS_AT_END)?;
@@ -214,9 +216,7 @@ impl Inspection {
     /// The text of `inspection.json`.
     #[must_use]
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("numbers and texts, which JSON can hold");
-        text.push('\n');
-        text
+        pretty(self)
     }
 
     /// One number a line: `kind,name,scenario,task,item,measure,value`.

@@ -12,9 +12,11 @@ mod inspect;
 mod metrics;
 mod pool;
 mod predict;
+mod queue;
 mod report;
 mod run_folder;
 mod scores;
+mod statistics;
 mod step;
 mod tensorboard;
 mod tune;
@@ -35,15 +37,15 @@ pub use fit::{
     Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,
 };
 pub use inspect::{
-    Attention, Expert, FeatureImportance, Gate, GateLine, Importance, ImportanceCell, InspectOptions, Inspection,
-    ScenarioRows, TableFacts, inspect,
+    Attention, Expert, ExpertUse, FeatureImportance, Gate, GateLine, Importance, ImportanceCell, InspectOptions,
+    Inspection, ScenarioRows, TableFacts, inspect,
 };
 pub use metrics::{
     Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, Reliability, ReliabilityBin, SplitMetrics,
     UNKNOWN_SCENARIO,
 };
 pub use predict::{Predicted, predict};
-pub use report::{write_comparison, write_report};
+pub use report::{grouped, write_comparison, write_report};
 pub use run_folder::RunFolder;
 pub use step::{Step, StepConfig, StepSeconds, TaskLoss};
 pub use tune::{TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuned, tune};

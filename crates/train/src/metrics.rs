@@ -14,20 +14,22 @@
 mod auc;
 mod builder;
 mod calibration;
+mod csv;
 mod gauc;
 mod log_loss;
 mod ranking;
 mod scored;
-mod table;
 
 pub(crate) use auc::auc_of_sorted;
 pub use builder::{MetricsBuilder, MetricsError, MetricsOptions};
 pub use calibration::ReliabilityBin;
-pub(crate) use table::quoted;
+pub(crate) use csv::{number, quoted};
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+
+use crate::run_folder::pretty;
 
 /// Name of the cell of rows whose scenario was not seen in train.
 pub const UNKNOWN_SCENARIO: &str = "(unknown)";
@@ -120,9 +122,7 @@ pub struct Reliability {
 impl Metrics {
     /// The text of `metrics.json`: keys in a fixed order, every number the shortest that reads back the same.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("metrics are numbers and texts, which JSON can hold");
-        text.push('\n');
-        text
+        pretty(self)
     }
 
     /// Reads what [`Metrics::to_json`] wrote.
@@ -135,11 +135,17 @@ impl Metrics {
 
     /// One line per split and cell, the overall ones with the scenario left empty; an undefined metric is empty.
     pub fn to_csv(&self) -> String {
-        table::csv(&self.splits)
+        csv::csv(&self.splits)
     }
 }
 
 impl SplitMetrics {
+    /// The metrics of one task in one scenario, or without one over all scenarios.
+    pub fn cell(&self, scenario: Option<&str>, task: &str) -> Option<&Cell> {
+        let cells = if scenario.is_some() { &self.cells } else { &self.overall };
+        cells.iter().find(|cell| cell.scenario.as_deref() == scenario && cell.task == task)
+    }
+
     /// The metrics of one task over all scenarios.
     pub fn task(&self, name: &str) -> Option<&Cell> {
         self.overall.iter().find(|cell| cell.task == name)

@@ -10,6 +10,14 @@ pub(crate) fn pool(threads: usize) -> Result<ThreadPool, TrainError> {
     pool.build().map_err(|error| TrainError::Threads { threads, reason: error.to_string() })
 }
 
+/// How many of `runs` runs go side by side, and the threads of each: `jobs` of them, or with 0 as many as there are
+/// threads.
+pub(crate) fn shares(threads: usize, jobs: usize, runs: usize) -> (usize, usize) {
+    let threads = count(threads);
+    let at_a_time = if jobs == 0 { threads } else { jobs }.clamp(1, runs.max(1));
+    (at_a_time, (threads / at_a_time).max(1))
+}
+
 /// The number that `threads` stands for.
 pub(crate) fn count(threads: usize) -> usize {
     match threads {

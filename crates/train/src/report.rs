@@ -36,6 +36,8 @@ use crate::run_folder::write_whole;
 use crate::{Comparison, RunFolder, TrainError};
 use files::Files;
 
+pub use format::grouped;
+
 const TEMPLATES: [(&str, &str); 5] = [
     ("page.html", include_str!("report/templates/page.html")),
     ("parts.html", include_str!("report/templates/parts.html")),

@@ -5,9 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use hinet_data::write_atomic;
+use serde::Serialize;
 
-use crate::TrainError;
 use crate::checkpoint::{self, STATE};
+use crate::{Experiment, TrainError};
 
 /// What `config.toml`, the first file of a run, is written as before it is renamed.
 const FIRST_WRITE: &str = ".config.toml.new";
@@ -45,6 +46,12 @@ impl RunFolder {
     #[must_use]
     pub fn config(&self) -> PathBuf {
         self.path.join("config.toml")
+    }
+
+    /// The experiment of the run.
+    pub(crate) fn experiment(&self) -> Result<Experiment, TrainError> {
+        let config = self.config();
+        Experiment::load(&config, &[]).map_err(|error| TrainError::Damaged { path: config, reason: error.to_string() })
     }
 
     /// Which data files, of which size, and how they were split.
@@ -159,6 +166,13 @@ impl RunFolder {
             }
         })
     }
+}
+
+/// A value as JSON for people, with a newline at its end.
+pub(crate) fn pretty(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("numbers and texts, which JSON can hold");
+    text.push('\n');
+    text
 }
 
 /// Writes a file so that whoever looks sees the old one or the whole new one.

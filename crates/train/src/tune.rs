@@ -5,13 +5,11 @@
 //! | `space` | which settings are tried |
 //! | `schedule` | which of them train for how long |
 //! | `search` | rung by rung, each trial once |
-//! | `queue` | trials side by side |
 //! | `trainer` | one trial: a fit on the data that trials share |
 //! | `journal` | `trials.jsonl`: what has ended, for good |
 //! | `result` | `tune.json`, and the same as CSV |
 
 mod journal;
-mod queue;
 mod result;
 mod schedule;
 mod search;
@@ -165,8 +163,7 @@ fn search(
     let experiment = &tuning.experiment;
     write_whole(&folder.config(), written(tuning).as_bytes())?;
     shared.inputs.save_record(folder)?;
-    let threads = pool::count(options.threads);
-    let at_a_time = if options.jobs == 0 { threads } else { options.jobs }.clamp(1, trials.len().max(1));
+    let (at_a_time, threads) = pool::shares(options.threads, options.jobs, trials.len());
     let schedule = Schedule::new(&tuning.config);
     let trainer = Trainer {
         base: experiment,
@@ -174,7 +171,7 @@ fn search(
         schedule,
         shared,
         running: folder.path().join(RUNNING),
-        threads: (threads / at_a_time).max(1),
+        threads,
         stop: options.stop,
     };
     let search = Search {

@@ -17,7 +17,7 @@ use super::result::{
 use super::truth::Truth;
 use super::{CompareOptions, Group, HINET, LEVEL, ModelTiming, SINGLE, comparison as refused};
 use crate::evaluate::is_stopped;
-use crate::metrics::quoted;
+use crate::metrics::{number, quoted};
 use crate::scores::RowScores;
 use crate::{Cell, Metrics, SplitMetrics, Timing, TrainError, UNKNOWN_SCENARIO};
 
@@ -146,7 +146,7 @@ fn columns(first: &SplitMetrics, truth: &Truth, draws: usize) -> Columns {
     let names = truth.scenarios.iter().map(String::as_str).chain([UNKNOWN_SCENARIO]).take(truth.groups);
     let names: Vec<Option<&str>> = names.map(Some).chain([None]).collect();
     let column = |scenario: Option<&str>, task: &String| {
-        let cell = find(first, scenario, task).cloned().unwrap_or_default();
+        let cell = first.cell(scenario, task).cloned().unwrap_or_default();
         Difference {
             scenario: scenario.map(str::to_owned),
             task: Some(task.clone()),
@@ -165,16 +165,11 @@ fn columns(first: &SplitMetrics, truth: &Truth, draws: usize) -> Columns {
     }
 }
 
-fn find<'a>(split: &'a SplitMetrics, scenario: Option<&str>, task: &str) -> Option<&'a Cell> {
-    let cells = if scenario.is_some() { &split.cells } else { &split.overall };
-    cells.iter().find(|cell| cell.scenario.as_deref() == scenario && cell.task == task)
-}
-
 /// The AUC of every column of one run.
 fn aucs(run: &Trained, columns: &Columns) -> Result<Vec<Option<f64>>, TrainError> {
     let test = run.test()?;
     let auc = |column: &Difference| {
-        find(test, column.scenario.as_deref(), column.task.as_deref().unwrap_or_default()).and_then(|cell| cell.auc)
+        test.cell(column.scenario.as_deref(), column.task.as_deref().unwrap_or_default()).and_then(|cell| cell.auc)
     };
     Ok(columns.columns.iter().map(auc).collect())
 }
@@ -303,8 +298,7 @@ pub(super) fn csv(members: &[Member]) -> String {
         for run in &member.runs {
             let mut line = |scenario: &str, task: &str, metric: &str, value: Option<f64>| {
                 let names = [quoted(&member.name), run.seed.to_string(), quoted(scenario), quoted(task)].join(",");
-                let value = value.map_or_else(String::new, |value| value.to_string());
-                text.push_str(&format!("{names},{metric},{value}\n"));
+                text.push_str(&format!("{names},{metric},{}\n", number(value)));
             };
             for (part, split) in &run.metrics.splits {
                 let prefix = if part == "test" { String::new() } else { format!("{part}_") };

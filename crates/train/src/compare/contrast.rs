@@ -4,7 +4,7 @@ use hinet_data::Seed;
 
 use super::bootstrap::Draws;
 use super::result::{Contrast, Difference, Interval, PairedT, Verdict};
-use super::statistics::{holm, mean, paired_t, quantile, two_sided, variance};
+use crate::statistics::{holm, mean, paired_t, quantile, two_sided, variance};
 
 /// Probability below which a difference is beyond noise.
 pub(super) const SIGNIFICANT: f64 = 0.05;
@@ -177,9 +177,9 @@ fn correct(family: &mut [Difference]) {
 
 #[cfg(test)]
 mod tests {
-    use super::super::statistics::two_sided;
     use super::super::truth::tests::truth;
     use super::*;
+    use crate::statistics::two_sided;
 
     const USERS: u64 = 60;
     const ROWS: u64 = 360;

@@ -1,7 +1,6 @@
 //! Runs that were trained elsewhere: which of them are one model, and their scores.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use hinet_data::Source;
@@ -13,7 +12,7 @@ use super::{Group, NO_TEST, comparison};
 use crate::evaluate::{Scorer, is_stopped};
 use crate::fit::{again, test_of_run};
 use crate::scores::{RowScores, RowScoresBuilder};
-use crate::{Experiment, MetricsOptions, Run, RunFolder, TrainError};
+use crate::{MetricsOptions, Run, RunFolder, TrainError};
 
 /// Keys of `[train]` that runs of one model may differ in.
 const FREE: [&str; 4] = ["seed", "threads", "checkpoint_every", "keep_checkpoint"];
@@ -32,8 +31,7 @@ pub(super) fn open(paths: &[PathBuf], stop: &AtomicBool) -> Result<Group, TrainE
     let opened = paths.iter().map(|path| opened(path)).collect::<Result<Vec<_>, _>>()?;
     let members = grouped(opened)?;
     let run = Run::open(first)?;
-    let encoder = Arc::new(run.artefact.encoder);
-    let truth = Truth::read(&test_source(first)?, &encoder, stop)?.ok_or(TrainError::InterruptedEarly)?;
+    let truth = Truth::read(&test_source(first)?, &run.artefact.encoder, stop)?.ok_or(TrainError::InterruptedEarly)?;
     let truth = Truth { of: first.display().to_string(), ..truth };
     Ok(Group { name: "runs".to_owned(), members, truth })
 }
@@ -44,20 +42,18 @@ pub(super) fn score(path: &Path, stop: &AtomicBool) -> Result<RowScores, TrainEr
     let layout = &run.artefact.model.layout;
     let options = MetricsOptions::new(layout, run.ndcg_k, run.min_positives);
     let mut scores = RowScoresBuilder::new(layout);
-    let encoder = Arc::new(run.artefact.encoder.clone());
     let mut each = |batch: &hinet_data::Batch, found: &[f32]| {
         scores.push(batch, found);
         !is_stopped(stop)
     };
-    let scored = Scorer::new(&run.artefact.model).metrics(&test_source(path)?, &encoder, options, &mut each)?;
+    let scored =
+        Scorer::new(&run.artefact.model).metrics(&test_source(path)?, &run.artefact.encoder, options, &mut each)?;
     scored.map(|_| scores.finish()).ok_or(TrainError::InterruptedEarly)
 }
 
 fn test_source(path: &Path) -> Result<Source, TrainError> {
     let folder = RunFolder::at(path);
-    let experiment = Experiment::load(&folder.config(), &[])
-        .map_err(|error| TrainError::Damaged { path: folder.config(), reason: error.to_string() })?;
-    test_of_run(&experiment, &folder)?.ok_or_else(|| comparison(format!("{}: {NO_TEST}", path.display())))
+    test_of_run(&folder.experiment()?, &folder)?.ok_or_else(|| comparison(format!("{}: {NO_TEST}", path.display())))
 }
 
 fn opened(path: &Path) -> Result<Opened, TrainError> {

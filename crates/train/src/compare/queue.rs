@@ -1,15 +1,14 @@
 //! Trains the runs of a comparison, several at a time; what has ended before is taken as it is.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use super::assemble::{Scores, Trained};
 use super::{CompareOptions, CompareRuns};
-use crate::evaluate::is_stopped;
 use crate::fit::{Shared, fit_with};
-use crate::{Experiment, FitOptions, Observer, Progress, RunFolder, Stage, Summary, TrainError, pool};
+use crate::{Experiment, FitOptions, Observer, Progress, RunFolder, Stage, Summary, TrainError, pool, queue};
 
 /// Watches a comparison. It is never called from two threads at once.
 pub trait CompareObserver: Send {
@@ -85,56 +84,34 @@ pub(super) fn train(
     options: &mut CompareOptions<'_>,
 ) -> Result<Vec<Vec<Trained>>, TrainError> {
     let jobs: Vec<Job<'_>> = runs.seeds.iter().flat_map(|&seed| runs.models.iter().map(move |m| (m, seed))).collect();
-    let threads = pool::count(options.threads);
-    let at_a_time = if runs.jobs == 0 { threads } else { runs.jobs }.clamp(1, jobs.len().max(1));
+    let (at_a_time, threads) = pool::shares(options.threads, runs.jobs, jobs.len());
     options.observer.event(RunEvent::Training { runs: jobs.len(), jobs: at_a_time });
+    let ended = jobs.iter().map(|_| None).collect();
     let queue = Queue {
         out: &runs.out,
         jobs: &jobs,
         shared,
-        threads: (threads / at_a_time).max(1),
+        threads,
         stop: options.stop,
-        next: AtomicUsize::new(0),
-        failed: AtomicBool::new(false),
-        progress: Mutex::new(Tally { observer: options.observer, done: 0, trained: 0, begin: Instant::now() }),
+        progress: Mutex::new(Tally { observer: options.observer, ended, done: 0, trained: 0, begin: Instant::now() }),
     };
-    let ended: Vec<(usize, Result<Trained, TrainError>)> = std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..at_a_time).map(|_| scope.spawn(|| queue.work())).collect();
-        let joined = workers.into_iter().map(|worker| worker.join());
-        joined.flat_map(|ended| ended.unwrap_or_else(|panic| std::panic::resume_unwind(panic))).collect()
-    });
-    in_order(ended, runs)
-}
-
-type Job<'a> = (&'a Experiment, u64);
-
-/// Errors first, the first job's before others'; then the runs by model.
-fn in_order(
-    mut ended: Vec<(usize, Result<Trained, TrainError>)>,
-    runs: &CompareRuns,
-) -> Result<Vec<Vec<Trained>>, TrainError> {
-    let (models, count) = (runs.models.len(), runs.models.len() * runs.seeds.len());
-    ended.sort_by_key(|(job, _)| *job);
-    let mut by_model: Vec<Vec<Trained>> = (0..models).map(|_| Vec::new()).collect();
-    let (mut done, mut interrupted) = (0, false);
-    for (job, result) in ended {
-        match result {
-            Ok(trained) => {
-                by_model[job % models].push(trained);
-                done += 1;
-            }
-            Err(error) if error.is_interrupt() => interrupted = true,
-            Err(error) => {
-                let (model, seed) = (runs.models[job % models].name.clone(), runs.seeds[job / models]);
-                return Err(TrainError::Compared { model, seed, source: Box::new(error) });
-            }
-        }
+    let result = queue::each(jobs.len(), at_a_time, options.stop, |job| queue.work(job));
+    let Tally { ended, done, .. } = queue.progress.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match result {
+        Err(error) if !error.is_interrupt() => return Err(error),
+        Ok(()) | Err(_) => {}
     }
-    if interrupted || done < count {
-        return Err(TrainError::ComparisonStopped { done, runs: count, path: runs.out.clone() });
+    if done < jobs.len() {
+        return Err(TrainError::ComparisonStopped { done, runs: jobs.len(), path: runs.out.clone() });
+    }
+    let mut by_model: Vec<Vec<Trained>> = runs.models.iter().map(|_| Vec::new()).collect();
+    for (job, trained) in ended.into_iter().flatten().enumerate() {
+        by_model[job % runs.models.len()].push(trained);
     }
     Ok(by_model)
 }
+
+type Job<'a> = (&'a Experiment, u64);
 
 /// What the workers share.
 struct Queue<'a> {
@@ -144,15 +121,14 @@ struct Queue<'a> {
     /// Threads of one run.
     threads: usize,
     stop: &'a AtomicBool,
-    next: AtomicUsize,
-    /// A run has failed: those under way go on, no other begins.
-    failed: AtomicBool,
     progress: Mutex<Tally<'a>>,
 }
 
 /// How far all runs are.
 struct Tally<'a> {
     observer: &'a mut dyn CompareObserver,
+    /// By job.
+    ended: Vec<Option<Trained>>,
     done: usize,
     /// Of those done: trained in this session.
     trained: usize,
@@ -160,16 +136,16 @@ struct Tally<'a> {
 }
 
 impl<'a> Queue<'a> {
-    fn work(&self) -> Vec<(usize, Result<Trained, TrainError>)> {
-        let mut ended = Vec::new();
-        while !is_stopped(self.stop) && !self.failed.load(Ordering::Relaxed) {
-            let index = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(&(model, seed)) = self.jobs.get(index) else { break };
-            let result = self.run(model, seed);
-            self.failed.fetch_or(result.is_err(), Ordering::Relaxed);
-            ended.push((index, result));
-        }
-        ended
+    fn work(&self, job: usize) -> Result<(), TrainError> {
+        let (model, seed) = self.jobs[job];
+        let trained = self.run(model, seed).map_err(|error| {
+            if error.is_interrupt() {
+                return error;
+            }
+            TrainError::Compared { model: model.name.clone(), seed, source: Box::new(error) }
+        })?;
+        self.tally().ended[job] = Some(trained);
+        Ok(())
     }
 
     fn run(&self, model: &Experiment, seed: u64) -> Result<Trained, TrainError> {

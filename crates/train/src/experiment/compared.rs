@@ -2,7 +2,7 @@
 //! model asks of `[train]`.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use hinet_model::zoo;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -12,7 +12,7 @@ use serde_json::{Map, Value as Json};
 use super::error::Sources;
 use super::strict::{self, Mismatch, did_you_mean};
 use super::tree::{Entry, Node, Origin, Value};
-use super::{ExperimentError, TrainConfig, json_schema, model};
+use super::{ExperimentError, TrainConfig, json_schema, model, text_of};
 
 /// What `hinet compare` does otherwise for some models: the table `[compare]`. Nothing else reads it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, JsonSchema)]
@@ -59,9 +59,7 @@ impl<'a> Item<'a> {
             return Ok(Item::Named(typed));
         }
         let path = Path::new(typed);
-        let unreadable = |source| ExperimentError::Unreadable { file: PathBuf::from(typed), source };
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        Ok(Item::File(path, String::from_utf8_lossy(&bytes).into_owned()))
+        Ok(Item::File(path, text_of(path)?))
     }
 
     /// What the model is called.
@@ -171,13 +169,7 @@ fn entry(key: &str, value: Value, at: &Origin) -> Entry {
 }
 
 fn entries_of(node: Option<&Node>) -> Vec<Entry> {
-    match node.map(|node| &node.value) {
-        Some(Value::Table(entries)) => entries.clone(),
-        Some(
-            Value::Array(_) | Value::Text(_) | Value::Integer(_) | Value::Number(_) | Value::Flag(_) | Value::Date(_),
-        )
-        | None => Vec::new(),
-    }
+    node.map_or_else(Vec::new, |node| node.entries().to_vec())
 }
 
 /// Keys of `[train]`.

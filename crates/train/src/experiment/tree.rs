@@ -72,14 +72,19 @@ impl Node {
     }
 
     pub(super) fn entry(&self, key: &str) -> Option<&Entry> {
+        self.entries().iter().find(|entry| entry.key == key)
+    }
+
+    /// What a table holds; nothing where it is none.
+    pub(super) fn entries(&self) -> &[Entry] {
         match &self.value {
-            Value::Table(entries) => entries.iter().find(|entry| entry.key == key),
+            Value::Table(entries) => entries,
             Value::Array(_)
             | Value::Text(_)
             | Value::Integer(_)
             | Value::Number(_)
             | Value::Flag(_)
-            | Value::Date(_) => None,
+            | Value::Date(_) => &[],
         }
     }
 

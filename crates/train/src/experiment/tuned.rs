@@ -9,8 +9,8 @@ use serde_json::Value as Json;
 
 use super::error::Sources;
 use super::strict::Mismatch;
-use super::tree::{Entry, Node, Origin, Value};
-use super::{Experiment, ExperimentError, Problem, apply_sets};
+use super::tree::{Entry, Node, Origin};
+use super::{Experiment, ExperimentError, Problem, apply_sets, text_of};
 
 /// What `hinet tune` tries: the table `[tune]`. Nothing else reads it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -119,9 +119,7 @@ impl Tuning {
     /// If the file cannot be read, or with all that is wrong in it: a key of the space that does not exist, a value that
     /// it cannot take, a range with nothing in it.
     pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Tuning, ExperimentError> {
-        let unreadable = |source| ExperimentError::Unreadable { file: path.to_owned(), source };
-        let bytes = std::fs::read(path).map_err(unreadable)?;
-        Tuning::parse(&String::from_utf8_lossy(&bytes), path, sets)
+        Tuning::parse(&text_of(path)?, path, sets)
     }
 
     /// Like [`Tuning::load`] for a text that stands, or might stand, in the file `path`.
@@ -147,7 +145,7 @@ impl Tuning {
         let mut problems: Vec<Problem> =
             tuning.check(node).into_iter().map(|one| sources.problem(&one.at, &one.key, one.message)).collect();
         if problems.is_empty() {
-            for entry in entries(node.get("space")) {
+            for entry in node.get("space").map_or(&[][..], Node::entries) {
                 problems.extend(tuning.probe(entry, &sources));
             }
         }
@@ -184,7 +182,7 @@ impl Tuning {
         for (key, _, message) in rules.into_iter().filter(|(_, holds, _)| !holds) {
             refuse(at(key), format!("tune.{key}"), message.to_owned());
         }
-        for entry in entries(node.get("space")) {
+        for entry in node.get("space").map_or(&[][..], Node::entries) {
             let key = format!("tune.space.{}", entry.key);
             if let Some((_, why)) = FIXED.iter().find(|(fixed, _)| is_within(&entry.key, fixed)) {
                 refuse(entry.key_at.clone(), key, format!("it cannot be tuned: {why}"));
@@ -255,13 +253,6 @@ const NO_VALID: &str =
 
 fn is_within(key: &str, table: &str) -> bool {
     key.strip_prefix(table).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
-}
-
-fn entries(node: Option<&Node>) -> &[Entry] {
-    match node.map(|node| &node.value) {
-        Some(Value::Table(entries)) => entries,
-        _ => &[],
-    }
 }
 
 /// A value as TOML, which `--set` takes.

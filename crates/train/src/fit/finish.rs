@@ -1,16 +1,14 @@
 //! The end of a fit: the best weights, evaluated once more and saved.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::time::Instant;
 
 use hinet_model::{Artefact, zoo};
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::session::Session;
 use super::{Stage, Summary};
-use crate::run_folder::{RunFolder, write_whole};
+use crate::run_folder::{RunFolder, pretty, write_whole};
 use crate::scores::RowScoresBuilder;
 use crate::{Metrics, TrainError, inspect, write_report};
 
@@ -47,13 +45,13 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
     if let Some(scores) = scores.filter(|_| inputs.test.is_some()) {
         scores.finish().write(&folder.test_scores())?;
     }
-    write_json(&folder.calibration(), &reliability)?;
+    write_whole(&folder.calibration(), pretty(&reliability).as_bytes())?;
     write_inspection(&session)?;
     session.note_seconds();
     let mut timing = session.state.timing.clone();
     timing.seconds.saving += saving + begin.elapsed().as_secs_f64();
     timing.finish(session.state.rows);
-    write_json(&folder.timing(), &timing)?;
+    write_whole(&folder.timing(), pretty(&timing).as_bytes())?;
     write_whole(&folder.metrics(), metrics.to_json().as_bytes())?;
     write_report(folder)?;
     if !session.experiment.train.keep_checkpoint {
@@ -74,12 +72,6 @@ fn write_inspection(session: &Session<'_, '_>) -> Result<(), TrainError> {
     let found = parts.into_iter().find_map(|(part, source)| Some((part, source?)));
     let rows = found.unwrap_or(("train", &inputs.train));
     inspect::at_end(session.step.model(), &inputs.encoder, rows)?.save(session.folder)
-}
-
-fn write_json(path: &Path, value: &impl Serialize) -> Result<(), TrainError> {
-    let mut text = serde_json::to_vec_pretty(value).expect("numbers and texts, which JSON can hold");
-    text.push(b'\n');
-    write_whole(path, &text)
 }
 
 /// The summary of a run that ended before; writes its page if a kill had prevented that, and removes the checkpoint if a kill had left it.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hinet_data::{Encoder, LabelCounts, Part, SchemaConfig, Source, Split, StreamConfig, TrainStream};
 use serde::{Deserialize, Serialize};
 
-use crate::run_folder::{RunFolder, write_whole};
+use crate::run_folder::{RunFolder, pretty, write_whole};
 use crate::{Experiment, TrainError};
 
 /// What `split.json` holds: which files, how large, and where they were cut.
@@ -43,6 +43,7 @@ pub(crate) struct Shared {
 }
 
 const ENCODER: &str = "encoder.json";
+const TRAIN: &str = "`data.train` is no option";
 
 impl Shared {
     pub(crate) fn new(inputs: Inputs, config: StreamConfig) -> Shared {
@@ -60,6 +61,12 @@ impl Shared {
 }
 
 impl DataRecord {
+    /// The files of train, valid and test as they are now, before any split.
+    fn of([train, valid, test]: &[Option<Source>; 3]) -> Result<DataRecord, TrainError> {
+        let [train, valid, test] = [train, valid, test].map(|source| files(source.as_ref()));
+        Ok(DataRecord { train: train?, valid: valid?, test: test?, split: None })
+    }
+
     /// The record of a run, if it came so far as to write one.
     fn read(folder: &RunFolder) -> Result<Option<DataRecord>, TrainError> {
         if !folder.split().is_file() {
@@ -81,16 +88,11 @@ impl DataRecord {
 impl Inputs {
     /// Opens the sources, resolves the split and fits the encoder on train.
     pub(crate) fn prepare(experiment: &Experiment) -> Result<Inputs, TrainError> {
-        let [train, valid, test] = open(experiment)?;
-        let train = train.expect("`data.train` is no option");
-        let split = experiment.data.split.as_ref().map(|config| Split::resolve(config, &train)).transpose()?;
-        let record = DataRecord {
-            train: files(Some(&train))?,
-            valid: files(valid.as_ref())?,
-            test: files(test.as_ref())?,
-            split,
-        };
-        let [train, valid, test] = parts(experiment, train, [valid, test], record.split.as_ref());
+        let sources = open(experiment)?;
+        let resolve = |config| Split::resolve(config, sources[0].as_ref().expect(TRAIN));
+        let split = experiment.data.split.as_ref().map(resolve).transpose()?;
+        let record = DataRecord { split, ..DataRecord::of(&sources)? };
+        let [train, valid, test] = parts(experiment, sources, record.split.as_ref());
         let train = train.expect("a split has a train part");
         let schema = SchemaConfig {
             data: &experiment.data,
@@ -124,12 +126,9 @@ impl Inputs {
         let encoder_path = folder.checkpoint().join(ENCODER);
         let record = if encoder_path.is_file() { DataRecord::read(folder)? } else { None };
         let Some(record) = record else { return Ok(None) };
-        let [train, valid, test] = open(experiment)?;
-        for (source, recorded) in [(&train, &record.train), (&valid, &record.valid), (&test, &record.test)] {
-            same_files(folder.path(), recorded, &files(source.as_ref())?)?;
-        }
-        let train = train.expect("`data.train` is no option");
-        let [train, valid, test] = parts(experiment, train, [valid, test], record.split.as_ref());
+        let sources = open(experiment)?;
+        record.same_files(folder.path(), &DataRecord::of(&sources)?)?;
+        let [train, valid, test] = parts(experiment, sources, record.split.as_ref());
         let train = train.expect("a split has a train part");
         let json = std::fs::read_to_string(&encoder_path).map_err(TrainError::io(&encoder_path))?;
         let encoder = Arc::new(Encoder::from_json(&json, &encoder_path)?);
@@ -143,9 +142,7 @@ impl Inputs {
 
     /// Writes down which files were read, of which size, and where they were cut.
     pub(crate) fn save_record(&self, folder: &RunFolder) -> Result<(), TrainError> {
-        let mut record = serde_json::to_vec_pretty(&self.record).expect("paths and numbers, which JSON can hold");
-        record.push(b'\n');
-        write_whole(&folder.split(), &record)
+        write_whole(&folder.split(), pretty(&self.record).as_bytes())
     }
 
     /// Writes down what [`Inputs::resume`] takes up, unless it is there.
@@ -176,14 +173,11 @@ fn one_class(labels: LabelCounts) -> Option<(&'static str, u64)> {
 /// If the files are not those of the run any more.
 pub(crate) fn own_rows(experiment: &Experiment, folder: &RunFolder) -> Result<(&'static str, Source), TrainError> {
     let record = DataRecord::read(folder)?;
-    let [train, valid, test] = open(experiment)?;
+    let sources = open(experiment)?;
     if let Some(record) = &record {
-        for (source, recorded) in [(&train, &record.train), (&valid, &record.valid), (&test, &record.test)] {
-            same_files(folder.path(), recorded, &files(source.as_ref())?)?;
-        }
+        record.same_files(folder.path(), &DataRecord::of(&sources)?)?;
     }
-    let train = train.expect("`data.train` is no option");
-    let [train, valid, test] = parts(experiment, train, [valid, test], record.and_then(|record| record.split).as_ref());
+    let [train, valid, test] = parts(experiment, sources, record.and_then(|record| record.split).as_ref());
     let found = [("test", test), ("valid", valid), ("train", train)];
     let first = found.into_iter().find_map(|(part, source)| Some((part, source?)));
     Ok(first.expect("a split has a train part"))
@@ -192,9 +186,7 @@ pub(crate) fn own_rows(experiment: &Experiment, folder: &RunFolder) -> Result<(&
 /// The test rows of a finished run, if it has any.
 pub(crate) fn test_of_run(experiment: &Experiment, folder: &RunFolder) -> Result<Option<Source>, TrainError> {
     let split = DataRecord::read(folder)?.and_then(|record| record.split);
-    let [train, valid, test] = open(experiment)?;
-    let train = train.expect("`data.train` is no option");
-    let [_, _, test] = parts(experiment, train, [valid, test], split.as_ref());
+    let [_, _, test] = parts(experiment, open(experiment)?, split.as_ref());
     Ok(test)
 }
 
@@ -211,13 +203,9 @@ fn open(experiment: &Experiment) -> Result<[Option<Source>; 3], TrainError> {
 }
 
 /// The parts that there are.
-fn parts(
-    experiment: &Experiment,
-    train: Source,
-    [valid, test]: [Option<Source>; 2],
-    split: Option<&Split>,
-) -> [Option<Source>; 3] {
-    let (Some(split), Some(config)) = (split, &experiment.data.split) else { return [Some(train), valid, test] };
+fn parts(experiment: &Experiment, sources: [Option<Source>; 3], split: Option<&Split>) -> [Option<Source>; 3] {
+    let (Some(split), Some(config)) = (split, &experiment.data.split) else { return sources };
+    let train = sources[0].as_ref().expect(TRAIN);
     let part = |part, share: f64| (share > 0.0).then(|| train.with_part(split, part));
     [part(Part::Train, 1.0), part(Part::Valid, config.valid), part(Part::Test, config.test)]
 }

@@ -6,10 +6,10 @@ use super::{Expert, Gate, Inspection};
 const NEARLY_ALL: f64 = 0.95;
 
 /// An expert that gets less than this share of what would be fair goes unused.
-const UNUSED: f64 = 0.1;
+pub(super) const UNUSED: f64 = 0.1;
 
 /// An expert of which more units than this are dead has little left to say.
-const MOSTLY_DEAD: f64 = 0.5;
+pub(super) const MOSTLY_DEAD: f64 = 0.5;
 
 /// On fewer rows a unit that is 0 on all of them may be rare rather than dead.
 const ENOUGH_ROWS: u64 = 200;

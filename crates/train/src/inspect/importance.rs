@@ -10,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use super::sample::Sample;
 use crate::evaluate::{Scorer, is_stopped};
 use crate::metrics::auc_of_sorted;
+use crate::scores::label;
+use crate::statistics::{mean, variance};
 use crate::{ScoreOptions, TrainError};
 
 /// Which features a model's ranking needs.
@@ -132,8 +134,8 @@ fn aucs(layout: &Layout, batch: &Batch, scores: &[f32]) -> Vec<Option<f64>> {
         let (scenario, task) = (place / tasks, place % tasks);
         let rows =
             if scenario < scenarios { batch.offsets[scenario]..batch.offsets[scenario + 1] } else { 0..batch.rows };
-        let at = rows.map(|row| row * tasks + task).filter(|&at| batch.observed[at]);
-        let mut rows: Vec<(f32, bool)> = at.map(|at| (scores[at], batch.labels[at] > 0.5)).collect();
+        let at = rows.map(|row| row * tasks + task);
+        let mut rows: Vec<(f32, bool)> = at.filter_map(|at| Some((scores[at], label(batch, at)?))).collect();
         rows.sort_unstable_by(|a, b| a.0.total_cmp(&b.0));
         auc_of_sorted(rows.into_iter())
     };
@@ -145,16 +147,11 @@ fn cells(layout: &Layout, before: &[Option<f64>], after: &[Vec<Option<f64>>]) ->
     let cell = |(place, before): (usize, &Option<f64>)| {
         let lost = |after: &Vec<Option<f64>>| Some((*before)? - after[place]?);
         let drops: Option<Vec<f64>> = after.iter().map(lost).collect();
-        let mean = drops.as_ref().map(|drops| drops.iter().sum::<f64>() / drops.len() as f64);
-        let spread = drops.zip(mean).map(|(drops, mean)| {
-            let squares = drops.iter().map(|drop| (drop - mean) * (drop - mean)).sum::<f64>();
-            (squares / (drops.len().max(2) - 1) as f64).sqrt()
-        });
         ImportanceCell {
             scenario: layout.scenarios.get(place / tasks).cloned(),
             task: layout.tasks[place % tasks].name.clone(),
-            drop: mean,
-            spread,
+            drop: drops.as_deref().and_then(mean),
+            spread: drops.as_deref().and_then(variance).map(f64::sqrt),
         }
     };
     before.iter().enumerate().map(cell).collect()

@@ -18,12 +18,12 @@ pub(super) struct Sample {
 impl Sample {
     /// The first `most` rows of each scenario. Rows of unknown scenarios are left out: they go through no gate of their
     /// own.
-    pub(super) fn read(source: &Source, encoder: &Encoder, need: Need, most: usize) -> Result<Sample, TrainError> {
+    pub(super) fn read(source: &Source, encoder: &Arc<Encoder>, need: Need, most: usize) -> Result<Sample, TrainError> {
         let layout = encoder.layout();
         let scenarios = layout.scenarios.len();
         let mut rows = vec![0_u64; scenarios];
         let mut gathered = Batch::default();
-        for batch in in_order(source, Arc::new(encoder.clone()), need, SCORED_ROWS) {
+        for batch in in_order(source, Arc::clone(encoder), need, SCORED_ROWS) {
             let batch = batch?;
             let wanted = |&row: &u32| {
                 let scenario = usize::from(batch.scenario[row as usize]);

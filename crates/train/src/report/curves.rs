@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::chart::{Axes, Chart, Dot, Series, path};
 use super::files::{Files, Line};
 use super::format::{UNDEFINED, at, decimals};
-use crate::metrics::{Cell, SplitMetrics};
+use crate::metrics::SplitMetrics;
 
 #[derive(Default, Serialize)]
 pub(super) struct Curves {
@@ -110,7 +110,7 @@ fn auc_panel(evaluations: &[Seen<'_>], part: &str, task: &str, best: Option<u64>
             name: (*scenario).to_owned(),
             class: if named { format!("c{kind}") } else { "faint".to_owned() },
             label: named.then(|| format!("t{kind}")),
-            points: points(evaluations, |metrics| find(metrics, scenario, task)?.auc),
+            points: points(evaluations, |metrics| metrics.cell(Some(scenario), task)?.auc),
         });
     }
     // One scenario is all rows.
@@ -161,7 +161,7 @@ fn sparks(evaluations: &[Seen<'_>], tasks: &[String], best: Option<u64>) -> Vec<
     let mut rows: Vec<Row> = scenarios
         .iter()
         .map(|scenario| {
-            let cells = tasks.iter().map(|task| spark(&|metrics| find(metrics, scenario, task)?.auc));
+            let cells = tasks.iter().map(|task| spark(&|metrics| metrics.cell(Some(scenario), task)?.auc));
             Row { name: (*scenario).to_owned(), all: false, cells: cells.collect() }
         })
         .collect();
@@ -173,10 +173,6 @@ fn sparks(evaluations: &[Seen<'_>], tasks: &[String], best: Option<u64>) -> Vec<
 fn names<'a>(metrics: &'a SplitMetrics, task: &str) -> Vec<&'a str> {
     let own = metrics.cells.iter().filter(|cell| cell.task == task);
     own.filter_map(|cell| cell.scenario.as_deref()).collect()
-}
-
-fn find<'a>(metrics: &'a SplitMetrics, scenario: &str, task: &str) -> Option<&'a Cell> {
-    metrics.cells.iter().find(|cell| cell.scenario.as_deref() == Some(scenario) && cell.task == task)
 }
 
 fn points(evaluations: &[Seen<'_>], read: impl Fn(&SplitMetrics) -> Option<f64>) -> Vec<(f64, f64)> {

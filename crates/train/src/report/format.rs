@@ -28,8 +28,9 @@ pub(super) fn signed(value: f64, places: usize) -> String {
     }
 }
 
-/// Digits in groups of three.
-pub(super) fn grouped(count: u64) -> String {
+/// A count with its digits in groups of three: `1,234,567`.
+#[must_use]
+pub fn grouped(count: u64) -> String {
     let digits = count.to_string();
     let mut text = String::with_capacity(digits.len() + digits.len() / 3);
     for (at, digit) in digits.chars().enumerate() {

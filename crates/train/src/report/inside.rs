@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::format::{counted, decimals, fixed, grouped};
 use super::heat::{self, Heat};
 use super::table::{self, Column, Table};
-use crate::inspect::{Attention, Expert, Gate, GateLine, Importance, ImportanceCell, Inspection};
+use crate::inspect::{Attention, ExpertUse, Gate, GateLine, Importance, ImportanceCell, Inspection};
 
 #[derive(Serialize)]
 pub(super) struct Inside {
@@ -34,7 +34,7 @@ impl Inside {
             note,
             attention: seen.attention.iter().enumerate().map(|(number, of)| attention(number, of, seen)).collect(),
             gates: seen.gates.iter().enumerate().map(|(number, of)| gate(number, of)).collect(),
-            experts: (!seen.experts.is_empty()).then(|| experts(&seen.experts)),
+            experts: (!seen.experts.is_empty()).then(|| experts(seen)),
             importance: importance.map_or_else(Vec::new, |importance| importance_heats(importance, seen)),
             importance_note: importance.map_or_else(String::new, importance_note),
             tables: (!seen.tables.is_empty()).then(|| tables(seen)),
@@ -104,48 +104,31 @@ fn gate(number: usize, gate: &Gate) -> Heat {
     heat.with_columns(&groups, &gate.experts)
 }
 
-/// Experts that all scenarios and tasks share each have a line; those that each scenario or task owns share one.
-fn experts(experts: &[Expert]) -> Table {
+fn experts(seen: &Inspection) -> Table {
     let columns = ["experts", "lowest weight", "mean", "highest", "fair", "zeros", "dead units"].map(Column::number);
     let columns = [Column::text("experts of")].into_iter().chain(columns).chain([Column::text("")]).collect();
-    let owned = |expert: &Expert| expert.scenario.is_some() || expert.task.is_some();
-    let together = |a: &Expert, b: &Expert| a.bank == b.bank && owned(a) && owned(b);
-    let rows = experts.chunk_by(together).map(experts_row).collect();
+    let rows = seen.expert_use().into_iter().map(experts_row).collect();
     Table { id: "expert-use".into(), columns, rows, ..Table::default() }
 }
 
-fn experts_row(experts: &[Expert]) -> table::Row {
-    let first = &experts[0];
-    let owned = first.scenario.is_some() || first.task.is_some();
-    let name = if owned { first.bank.clone() } else { format!("{} {}", first.bank, first.number) };
-    let weights: Vec<f64> = experts.iter().filter_map(|expert| expert.weight).collect();
-    let mean = |values: &[f64]| (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64);
+fn experts_row(of: ExpertUse) -> table::Row {
     let told = |weight: Option<f64>| {
         weight.map_or_else(|| decimals(None, 0), |weight| format!("{}%", fixed(100.0 * weight, 1)))
     };
-    let (low, high) = heat::range(weights.iter().copied());
-    let defined = |value: f64| (!weights.is_empty()).then_some(value);
-    let zeros: Vec<f64> = experts.iter().filter_map(|expert| expert.zeros).collect();
-    let (dead, units) = experts.iter().fold((0, 0), |sum, expert| (sum.0 + expert.dead_units, sum.1 + expert.units));
-    let unused = experts.iter().filter(|expert| expert.weight.is_some_and(|weight| weight < 0.1 * expert.fair)).count();
-    let mostly_dead = experts.iter().filter(|expert| 2 * expert.dead_units > expert.units).count();
-    let marks = [(unused, "unused"), (mostly_dead, "mostly dead")].into_iter().filter(|(count, _)| *count > 0);
+    let marks = [(of.unused, "unused"), (of.mostly_dead, "mostly dead")].into_iter().filter(|(count, _)| *count > 0);
     let marks: Vec<String> = marks.map(|(count, what)| format!("▲ {} {what}", grouped(count as u64))).collect();
+    let dead = || format!("{} of {}", grouped(of.dead_units as u64), grouped(of.units as u64));
     let cells = [
-        grouped(experts.len() as u64),
-        told(defined(low)),
-        told(mean(&weights)),
-        told(defined(high)),
-        told(Some(first.fair)),
-        told(mean(&zeros)),
-        if zeros.is_empty() {
-            decimals(None, 0)
-        } else {
-            format!("{} of {}", grouped(dead as u64), grouped(units as u64))
-        },
+        grouped(of.experts as u64),
+        told(of.lowest),
+        told(of.mean),
+        told(of.highest),
+        told(Some(of.fair)),
+        told(of.zeros),
+        of.zeros.map_or_else(|| decimals(None, 0), |_| dead()),
     ];
     let cells = cells.map(table::Cell::number).into_iter().chain([table::Cell::text(marks.join(", "))]);
-    table::Row { name, all: false, cells: cells.collect() }
+    table::Row { name: of.name, all: false, cells: cells.collect() }
 }
 
 fn importance_note(importance: &Importance) -> String {

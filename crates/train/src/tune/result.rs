@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::schedule::best_first;
 use crate::experiment::{Setting, TuneStrategy};
-use crate::metrics::quoted;
+use crate::metrics::{number, quoted};
+use crate::run_folder::pretty;
 
 /// What `tune.json` holds: the same bytes for the same experiment, data and seed, also after a kill and `--resume`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -51,9 +52,7 @@ pub struct TrialResult {
 impl TuneResult {
     /// The text of `tune.json`.
     pub fn to_json(&self) -> String {
-        let mut text = serde_json::to_string_pretty(self).expect("numbers and texts, which JSON can hold");
-        text.push('\n');
-        text
+        pretty(self)
     }
 
     /// Reads what [`TuneResult::to_json`] wrote.
@@ -73,9 +72,8 @@ impl TuneResult {
         for result in self.ranked() {
             let values = keys.iter().map(|key| quoted(&result.value(key)));
             let numbers = [result.trial.to_string(), result.rung.to_string()];
-            let metric = result.metric.map_or_else(String::new, |metric| metric.to_string());
             let cells = numbers.into_iter().chain(values).chain([
-                metric,
+                number(result.metric),
                 result.steps.to_string(),
                 result.best_step.to_string(),
             ]);

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use super::journal::Journal;
 use super::schedule::{Schedule, best_first};
-use super::{TrialLine, TrialResult, TuneEvent, TuneObserver, queue};
-use crate::TrainError;
+use super::{TrialLine, TrialResult, TuneEvent, TuneObserver};
+use crate::{TrainError, queue};
 
 /// Trains a trial on a rung.
 pub(super) type Train<'a> = &'a (dyn Fn(usize, u32) -> Result<TrialResult, TrainError> + Sync);

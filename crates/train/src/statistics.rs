@@ -1,31 +1,31 @@
 //! Means, Student's t and Holm's correction.
 
-use super::result::{PairedT, Spread};
+use crate::compare::{PairedT, Spread};
 
 /// Degrees of freedom beyond which t is as good as normal.
 const MANY: f64 = 1e5;
 
 impl Spread {
     /// Mean and deviation of what is defined.
-    pub(super) fn of(values: Vec<Option<f64>>) -> Spread {
+    pub(crate) fn of(values: Vec<Option<f64>>) -> Spread {
         let defined: Vec<f64> = values.iter().flatten().copied().collect();
         Spread { mean: mean(&defined), deviation: variance(&defined).map(f64::sqrt), values }
     }
 }
 
-pub(super) fn mean(values: &[f64]) -> Option<f64> {
+pub(crate) fn mean(values: &[f64]) -> Option<f64> {
     (!values.is_empty()).then(|| values.iter().sum::<f64>() / values.len() as f64)
 }
 
 /// Of a sample: the sum of squares over `n - 1`.
-pub(super) fn variance(values: &[f64]) -> Option<f64> {
+pub(crate) fn variance(values: &[f64]) -> Option<f64> {
     let mean = mean(values).filter(|_| values.len() > 1)?;
     Some(values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64)
 }
 
 /// Whether the mean of paired differences is 0, by Student's t on both sides. `None` for fewer than two: one
 /// difference has no spread. `p_holm` is `p` until [`holm`] has seen the others.
-pub(super) fn paired_t(differences: &[f64]) -> Option<PairedT> {
+pub(crate) fn paired_t(differences: &[f64]) -> Option<PairedT> {
     let (mean, variance) = (mean(differences)?, variance(differences)?);
     let degrees = differences.len() as u64 - 1;
     let error = (variance / differences.len() as f64).sqrt();
@@ -39,7 +39,7 @@ pub(super) fn paired_t(differences: &[f64]) -> Option<PairedT> {
 }
 
 /// Holm's correction: the probability, for each, that any of those tested would be as small if no difference were real.
-pub(super) fn holm(p: &[f64]) -> Vec<f64> {
+pub(crate) fn holm(p: &[f64]) -> Vec<f64> {
     let mut order: Vec<usize> = (0..p.len()).collect();
     order.sort_by(|&a, &b| p[a].total_cmp(&p[b]));
     let mut corrected = vec![1.0; p.len()];
@@ -52,13 +52,13 @@ pub(super) fn holm(p: &[f64]) -> Vec<f64> {
 }
 
 /// Probability that Student's t is at least this far from 0 on either side.
-pub(super) fn two_sided(t: f64, degrees: f64) -> f64 {
+pub(crate) fn two_sided(t: f64, degrees: f64) -> f64 {
     let degrees = degrees.min(MANY);
     incomplete_beta(degrees / (degrees + t * t), degrees / 2.0, 0.5)
 }
 
 /// The t that [`two_sided`] gives this probability, which is above 0.
-pub(super) fn quantile(p: f64, degrees: f64) -> f64 {
+pub(crate) fn quantile(p: f64, degrees: f64) -> f64 {
     let (mut low, mut high) = (0.0, 1.0);
     while two_sided(high, degrees) > p {
         high *= 2.0;

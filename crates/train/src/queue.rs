@@ -1,4 +1,4 @@
-//! Trials side by side: each worker takes the next one that has not ended.
+//! Runs side by side: each worker takes the next one that nobody has begun.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
@@ -11,7 +11,7 @@ use crate::evaluate::is_stopped;
 ///
 /// # Errors
 /// The first of the failures, in the order of the work rather than of time; an interruption only if nothing else failed.
-pub(super) fn each(
+pub(crate) fn each(
     count: usize,
     at_a_time: usize,
     stop: &AtomicBool,

@@ -9,21 +9,20 @@ pub(super) fn csv(splits: &BTreeMap<String, SplitMetrics>) -> String {
         String::from("split,scenario,task,rows,positives,auc,gauc,users,logloss,pcoc,ece,ndcg,mrr,requests\n");
     for (split, metrics) in splits {
         for cell in metrics.cells.iter().chain(&metrics.overall) {
-            let value = |value: Option<f64>| value.map_or_else(String::new, |value| value.to_string());
             let fields = [
                 quoted(split),
                 quoted(cell.scenario.as_deref().unwrap_or("")),
                 quoted(&cell.task),
                 cell.rows.to_string(),
                 cell.positives.to_string(),
-                value(cell.auc),
-                value(cell.gauc),
+                number(cell.auc),
+                number(cell.gauc),
                 cell.users.to_string(),
-                value(cell.logloss),
-                value(cell.pcoc),
-                value(cell.ece),
-                value(cell.ndcg),
-                value(cell.mrr),
+                number(cell.logloss),
+                number(cell.pcoc),
+                number(cell.ece),
+                number(cell.ndcg),
+                number(cell.mrr),
                 cell.requests.to_string(),
             ];
             text.push_str(&fields.join(","));
@@ -31,6 +30,11 @@ pub(super) fn csv(splits: &BTreeMap<String, SplitMetrics>) -> String {
         }
     }
     text
+}
+
+/// A number, or nothing where it is undefined.
+pub(crate) fn number(value: Option<f64>) -> String {
+    value.map_or_else(String::new, |value| value.to_string())
 }
 
 /// A text as CSV wants it.
