@@ -121,8 +121,8 @@ pub(crate) struct CompareArguments {
     /// A config, together with `--models`; or the folders of finished runs, tested on the same rows.
     #[arg(value_name = "CONFIG|RUN", required = true)]
     pub(crate) targets: Vec<PathBuf>,
-    /// Models, separated by commas: presets, names of `[compare.models]` in the config, or TOML files whose `[model]` and
-    /// `[train]` count.
+    /// Models, separated by commas: presets, names of `[compare.models]` in the config, TOML files whose `[model]` and
+    /// `[train]` count, or a folder of such files, as `hinet tune --models` writes.
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub(crate) models: Vec<String>,
     /// Seeds for each model, counting up from `train.seed`.
@@ -164,7 +164,12 @@ pub(crate) struct CompareArguments {
 pub(crate) struct TuneArguments {
     #[command(flatten)]
     pub(crate) config: ConfigArguments,
-    /// Folder to write: `trials.jsonl`, and at the end `tune.json` and `best.toml`.
+    /// Models to tune one after the other, rather than the config's own; named as in `hinet compare`. What is tried is
+    /// `[tune.space]` together with the model's own part of `[tune.models]`.
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub(crate) models: Vec<String>,
+    /// Folder to write: `trials.jsonl`, and at the end `tune.json` and `best.toml`; with `--models` a folder of these for
+    /// each model, and the best setting of each as `<model>.toml`.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
     /// Settings to draw, rather than as many as the config says.

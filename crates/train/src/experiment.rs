@@ -27,6 +27,7 @@ mod train_config;
 mod tree;
 mod tuned;
 
+use std::ops::Range;
 use std::path::Path;
 
 use hinet_data::{DataConfig, FeatureConfig, ScenarioConfig, SchemaConfig, TaskConfig};
@@ -124,7 +125,7 @@ impl Experiment {
     /// # Errors
     /// With all that is wrong in it.
     pub fn parse(text: &str, path: &Path, sets: &[(String, String)]) -> Result<Experiment, ExperimentError> {
-        Experiment::from_sources(&Sources { file: path, text, sets, fragment: None }, None)
+        Experiment::from_sources(&Sources { file: path, text, sets, late: 0, fragment: None }, None)
     }
 
     /// The experiment of one model of a comparison, named after it: a preset, a name of `[compare.models]`, or a TOML
@@ -135,22 +136,19 @@ impl Experiment {
     pub fn load_model(path: &Path, sets: &[(String, String)], model: &str) -> Result<Experiment, ExperimentError> {
         let text = text_of(path)?;
         let item = Item::read(model)?;
-        let fragment = match &item {
-            Item::Named(_) => None,
-            Item::File(path, text) => Some((*path, text.as_str())),
-        };
-        let experiment = Experiment::from_sources(&Sources { file: path, text: &text, sets, fragment }, Some(&item))?;
-        Ok(Experiment { name: item.name(), ..experiment })
+        let sources = Sources { file: path, text: &text, sets, late: 0, fragment: item.fragment() };
+        Experiment::from_sources(&sources, Some(&item))
     }
 
-    fn from_sources(sources: &Sources<'_>, item: Option<&Item<'_>>) -> Result<Experiment, ExperimentError> {
-        let Sources { file: path, text, sets, .. } = *sources;
+    fn from_sources(sources: &Sources<'_>, item: Option<&Item>) -> Result<Experiment, ExperimentError> {
+        let Sources { file: path, text, sets, late, .. } = *sources;
         let invalid = |found| sources.invalid(found);
         let mut tree = Node::parse(text).map_err(|error| {
             let at = tree::Origin::File(error.span().unwrap_or(0..0));
             ExperimentError::Invalid { problems: vec![sources.problem(&at, "", error.message())] }
         })?;
-        apply_sets(&mut tree, sets).map_err(invalid)?;
+        let early = sets.len() - late;
+        apply_sets(&mut tree, sets, 0..early).map_err(invalid)?;
         check_version(&tree).map_err(invalid)?;
         strictly(&tree).map_err(invalid)?;
         if let Some(item) = item {
@@ -158,8 +156,15 @@ impl Experiment {
             compared::put(&mut tree, says);
             strictly(&tree).map_err(invalid)?;
         }
+        if late > 0 {
+            apply_sets(&mut tree, sets, early..sets.len()).map_err(invalid)?;
+            strictly(&tree).map_err(invalid)?;
+        }
         let (file, model) = read(&mut tree, path).map_err(invalid)?;
-        let experiment = Experiment::new(file, model, path);
+        let mut experiment = Experiment::new(file, model, path);
+        if let Some(item) = item {
+            experiment.name = item.name();
+        }
         let found = meaning::check(&experiment);
         if found.is_empty() {
             return Ok(experiment);
@@ -222,8 +227,8 @@ fn text_of(path: &Path) -> Result<String, ExperimentError> {
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-fn apply_sets(tree: &mut Node, sets: &[(String, String)]) -> Result<(), Vec<Mismatch>> {
-    for (index, (key, value)) in sets.iter().enumerate() {
+fn apply_sets(tree: &mut Node, sets: &[(String, String)], which: Range<usize>) -> Result<(), Vec<Mismatch>> {
+    for (index, (key, value)) in sets.iter().enumerate().take(which.end).skip(which.start) {
         let refused = |message| vec![Mismatch { at: tree::Origin::Set(index), key: String::new(), message }];
         set::apply(tree, key, value, index).map_err(refused)?;
     }

@@ -48,4 +48,4 @@ pub use predict::{Predicted, predict};
 pub use report::{grouped, write_comparison, write_report};
 pub use run_folder::RunFolder;
 pub use step::{Step, StepConfig, StepSeconds, TaskLoss};
-pub use tune::{TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuned, tune};
+pub use tune::{TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuned, tune, tune_models};

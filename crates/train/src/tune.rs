@@ -18,8 +18,8 @@ mod trainer;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use hinet_data::Seed;
 use serde::Serialize;
@@ -60,6 +60,15 @@ pub trait TuneObserver: Send {
 pub enum TuneEvent<'a> {
     /// The data is read and the encoder fitted.
     Reading,
+    /// Of several models, the next one is tuned.
+    Model {
+        /// What it is called.
+        name: &'a str,
+        /// Its place among them, from 1.
+        number: usize,
+        /// Models in all.
+        models: usize,
+    },
     /// Trials begin.
     Rung {
         /// The rung, from 0.
@@ -117,7 +126,54 @@ pub struct Tuned {
 /// # Errors
 /// If the folder is there already (without `resume`) or holds another search (with it), a setting contradicts itself, the
 /// data cannot be used, or no trial reaches a defined metric; [`TrainError::TuningStopped`] if the caller asked to stop.
-pub fn tune(tuning: &Tuning, out: &Path, options: TuneOptions<'_>) -> Result<Tuned, TrainError> {
+pub fn tune(tuning: &Tuning, out: &Path, mut options: TuneOptions<'_>) -> Result<Tuned, TrainError> {
+    let threads = options.threads;
+    let read = |observer: &mut dyn TuneObserver| data(&tuning.experiment, threads, observer);
+    tune_on(&read, tuning, out, &mut options)
+}
+
+/// Tunes several models of one experiment, one after the other and each with what its own [`Tuning`] allows, on data that
+/// is read once. Below `out`: what [`tune`] writes, in a folder for each model, and the best setting of each as
+/// `<model>.toml`, so that the folder is what a comparison of tuned models takes.
+///
+/// # Errors
+/// Like [`tune`].
+pub fn tune_models(tunings: &[Tuning], out: &Path, mut options: TuneOptions<'_>) -> Result<Vec<Tuned>, TrainError> {
+    let Some(first) = tunings.first() else { return Ok(Vec::new()) };
+    if out.exists() && !options.resume {
+        return Err(TrainError::RunExists { path: out.to_owned() });
+    }
+    let shared = data(&first.experiment, options.threads, options.observer)?;
+    options.resume = true;
+    let mut all = Vec::new();
+    for (index, tuning) in tunings.iter().enumerate() {
+        let name = tuning.experiment.name.as_str();
+        options.observer.event(TuneEvent::Model { name, number: index + 1, models: tunings.len() });
+        let mut tuned =
+            tune_on(&|_| Ok(Arc::clone(&shared)), tuning, &out.join(name), &mut options).inspect_err(|_| {
+                // Takes it away only if nothing is in it.
+                let _ = std::fs::remove_dir(out);
+            })?;
+        let path = out.join(format!("{name}.toml"));
+        write_whole(&path, best_config(&tuned.result, &tuned.best).as_bytes())?;
+        tuned.path = path;
+        all.push(tuned);
+    }
+    Ok(all)
+}
+
+/// Opens the data of an experiment.
+fn data(experiment: &Experiment, threads: usize, observer: &mut dyn TuneObserver) -> Result<Arc<Shared>, TrainError> {
+    observer.event(TuneEvent::Reading);
+    let shared = pool::pool(threads)?.install(|| Trainer::data(experiment))?;
+    shared.inputs.check_classes()?;
+    Ok(Arc::new(shared))
+}
+
+/// Reads the data once it is known that the folder can be used.
+type Read<'a> = &'a dyn Fn(&mut dyn TuneObserver) -> Result<Arc<Shared>, TrainError>;
+
+fn tune_on(read: Read<'_>, tuning: &Tuning, out: &Path, options: &mut TuneOptions<'_>) -> Result<Tuned, TrainError> {
     let experiment = &tuning.experiment;
     let settings = space::settings(&tuning.config, Seed(experiment.train.seed));
     let settings = settings.map_err(|problem| TrainError::Tuning { problem })?;
@@ -137,9 +193,7 @@ pub fn tune(tuning: &Tuning, out: &Path, options: TuneOptions<'_>) -> Result<Tun
             return Err(TrainError::NotARun { path: out.to_owned(), missing: "config.toml" });
         }
     }
-    options.observer.event(TuneEvent::Reading);
-    let shared = pool::pool(options.threads)?.install(|| Trainer::data(experiment))?;
-    shared.inputs.check_classes()?;
+    let shared = read(options.observer)?;
     shared.inputs(&folder)?;
     if is_new {
         folder.create()?;
@@ -156,9 +210,9 @@ pub fn tune(tuning: &Tuning, out: &Path, options: TuneOptions<'_>) -> Result<Tun
 fn search(
     tuning: &Tuning,
     trials: &[(Setting, Experiment)],
-    shared: Shared,
+    shared: Arc<Shared>,
     folder: &RunFolder,
-    options: TuneOptions<'_>,
+    options: &mut TuneOptions<'_>,
 ) -> Result<Tuned, TrainError> {
     let experiment = &tuning.experiment;
     write_whole(&folder.config(), written(tuning).as_bytes())?;
@@ -181,7 +235,10 @@ fn search(
         at_a_time,
         larger_is_better: monitor(experiment).larger_is_better(),
         stop: options.stop,
-        state: Mutex::new(State { journal: Journal::open(&folder.path().join(JOURNAL))?, observer: options.observer }),
+        state: Mutex::new(State {
+            journal: Journal::open(&folder.path().join(JOURNAL))?,
+            observer: &mut *options.observer,
+        }),
     };
     let warned = Mutex::new(BTreeSet::new());
     let warn = |warning: &str| {
@@ -215,7 +272,7 @@ fn conclude(
         trials,
     };
     let path = folder.path().join("best.toml");
-    write_whole(&path, best_config(best, &result.monitor, experiment).as_bytes())?;
+    write_whole(&path, best_config(&result, experiment).as_bytes())?;
     write_whole(&folder.path().join("tune.json"), result.to_json().as_bytes())?;
     Ok(Tuned { result, best: experiment.clone(), path })
 }
@@ -242,10 +299,11 @@ fn written(tuning: &Tuning) -> String {
     format!("{}\n{tail}", tuning.experiment.to_toml())
 }
 
-fn best_config(best: &TrialResult, monitor: &str, experiment: &Experiment) -> String {
+fn best_config(result: &TuneResult, experiment: &Experiment) -> String {
+    let TuneResult { best: trial, monitor, .. } = result;
+    let best = result.winner();
     let metric = best.metric.map_or_else(|| "undefined".to_owned(), |metric| format!("{metric:.5}"));
     let setting: String = best.setting.keys().map(|key| format!("#   {key} = {}\n", best.value(key))).collect();
-    let trial = best.trial;
     format!("# Chosen by `hinet tune`: trial {trial}, {monitor} {metric} on valid.\n{setting}{}", experiment.to_toml())
 }
 

@@ -67,7 +67,8 @@ fn options<'a>(
 
 fn planned(arguments: &CompareArguments, config: &Path) -> anyhow::Result<CompareRuns> {
     let base = Experiment::load(config, &arguments.sets)?;
-    let models = arguments.models.iter().map(|model| Experiment::load_model(config, &arguments.sets, model.trim()));
+    let names = named(&arguments.models)?;
+    let models = names.iter().map(|model| Experiment::load_model(config, &arguments.sets, model));
     let fresh = || RunFolder::fresh_path(Path::new("runs"), &format!("{}-compare", base.name));
     Ok(CompareRuns {
         models: models.collect::<Result<_, _>>()?,
@@ -78,6 +79,28 @@ fn planned(arguments: &CompareArguments, config: &Path) -> anyhow::Result<Compar
         jobs: arguments.jobs.map_or(0, usize::from),
         name: base.name,
     })
+}
+
+/// The models that were typed, with the TOML files of a folder in its place, in the order of their names.
+fn named(typed: &[String]) -> anyhow::Result<Vec<String>> {
+    let mut names = Vec::new();
+    for typed in typed.iter().map(|typed| typed.trim()) {
+        if !Path::new(typed).is_dir() {
+            names.push(typed.to_owned());
+            continue;
+        }
+        let unreadable = |error| usage(format!("{typed}: {error}"));
+        let entries = std::fs::read_dir(typed).map_err(unreadable)?;
+        let files = entries.map(|entry| entry.map(|entry| entry.path())).collect::<Result<Vec<_>, _>>();
+        let mut files: Vec<PathBuf> = files.map_err(unreadable)?;
+        files.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
+        if files.is_empty() {
+            return Err(usage(format!("{typed}: expected the TOML files of models in this folder, found none")));
+        }
+        files.sort();
+        names.extend(files.iter().map(|path| path.display().to_string()));
+    }
+    Ok(names)
 }
 
 fn shown(compared: &Compared, format: Format) -> String {

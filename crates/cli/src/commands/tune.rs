@@ -1,9 +1,8 @@
 //! `hinet tune`: many settings of one config, and the best of them as a config of its own.
 
-use std::path::Path;
 use std::process::ExitCode;
 
-use hinet_train::{TrialLine, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuning, tune};
+use hinet_train::{TrialLine, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuning, tune, tune_models};
 
 use super::train::quoted;
 use crate::args::{Format, TuneArguments};
@@ -15,7 +14,7 @@ use crate::table;
 pub(crate) fn run(arguments: &TuneArguments, talk: Talk) -> anyhow::Result<ExitCode> {
     let mut sets = arguments.config.sets.clone();
     sets.extend(arguments.trials.map(|trials| ("tune.trials".to_owned(), trials.to_string())));
-    let tuning = Tuning::load(&arguments.config.config, &sets)?;
+    let config = arguments.config.config.as_path();
     let mut watcher = Watcher { talk };
     let options = TuneOptions {
         resume: arguments.resume,
@@ -24,21 +23,67 @@ pub(crate) fn run(arguments: &TuneArguments, talk: Talk) -> anyhow::Result<ExitC
         stop: interrupt::stop_flag()?,
         observer: &mut watcher,
     };
-    let tuned = match tune(&tuning, &arguments.out, options) {
-        Ok(tuned) => tuned,
+    let format = arguments.format.format;
+    let done = if arguments.models.is_empty() {
+        tune(&Tuning::load(config, &sets)?, &arguments.out, options).map(|tuned| {
+            let next = format!("hinet train {}", quoted(&tuned.path));
+            let said = format!("\nthe best setting: {}\nnext:\n  {next}", tuned.path.display());
+            (one(&tuned.result, format), said)
+        })
+    } else {
+        let models = arguments.models.iter().map(|model| Tuning::load_model(config, &sets, model.trim()));
+        let tunings = models.collect::<Result<Vec<_>, _>>()?;
+        tune_models(&tunings, &arguments.out, options).map(|tuned| {
+            let results: Vec<TuneResult> = tuned.into_iter().map(|tuned| tuned.result).collect();
+            let out = quoted(&arguments.out);
+            let said = format!("\nthe best settings: {out}\nnext:\n  hinet compare {} --models {out}", quoted(config));
+            (several(&results, format), said)
+        })
+    };
+    match done {
+        Ok((shown, next)) => {
+            print(&shown)?;
+            talk.say(next);
+            Ok(ExitCode::SUCCESS)
+        }
         Err(error) if error.is_interrupt() => {
             Talk::new(false).say(format_args!("{error}"));
-            return Ok(ExitCode::from(crate::EXIT_INTERRUPTED));
+            Ok(ExitCode::from(crate::EXIT_INTERRUPTED))
         }
-        Err(error) => return Err(error.into()),
-    };
-    print(&match arguments.format.format {
-        Format::Json => tuned.result.to_json(),
-        Format::Csv => tuned.result.to_csv(),
-        Format::Table => shown(&tuned.result),
-    })?;
-    say_what_is_next(&tuned.path, talk);
-    Ok(ExitCode::SUCCESS)
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn one(result: &TuneResult, format: Format) -> String {
+    match format {
+        Format::Json => result.to_json(),
+        Format::Csv => result.to_csv(),
+        Format::Table => shown(result),
+    }
+}
+
+fn several(results: &[TuneResult], format: Format) -> String {
+    match format {
+        Format::Json => {
+            let all: Vec<String> = results.iter().map(|result| result.to_json().trim_end().to_owned()).collect();
+            format!("[{}]\n", all.join(",\n"))
+        }
+        Format::Csv => TuneResult::all_to_csv(results),
+        Format::Table => winners(results),
+    }
+}
+
+/// The best trial of each model.
+fn winners(results: &[TuneResult]) -> String {
+    let monitor = results.first().map_or("", |first| first.monitor.as_str());
+    let lines = results.iter().map(|result| {
+        let best = result.winner();
+        let keys = best.setting.keys().map(|key| format!("{key} {}", best.value(key)));
+        let setting = keys.collect::<Vec<_>>().join(", ");
+        let numbers = [best.trial.to_string(), table::decimals(best.metric, 4), best.steps.to_string()];
+        [vec![result.name.clone()], numbers.to_vec(), vec![setting]].concat()
+    });
+    table::plain(&["model", "best trial", monitor, "steps", "setting"], lines)
 }
 
 /// The trials, the best first.
@@ -61,10 +106,6 @@ fn shown(result: &TuneResult) -> String {
     table::plain(&head, lines)
 }
 
-fn say_what_is_next(best: &Path, talk: Talk) {
-    talk.say(format_args!("\nthe best setting: {}\nnext:\n  hinet train {}", best.display(), quoted(best)));
-}
-
 /// Says a line for each trial.
 struct Watcher {
     talk: Talk,
@@ -74,6 +115,9 @@ impl TuneObserver for Watcher {
     fn event(&mut self, event: TuneEvent<'_>) {
         match event {
             TuneEvent::Reading => self.talk.say("reading the data"),
+            TuneEvent::Model { name, number, models } => {
+                self.talk.say(format_args!("{name}, model {number} of {models}"));
+            }
             TuneEvent::Rung { rung, rungs, trials, jobs } => {
                 let rung = if rungs > 1 { format!("rung {} of {rungs}: ", rung + 1) } else { String::new() };
                 self.talk.say(format_args!("{rung}{trials} trials, {jobs} at a time"));

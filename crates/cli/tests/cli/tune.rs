@@ -160,3 +160,77 @@ fn a_search_whose_data_fail_leaves_no_folder() {
     place.refuses(1, "tune hinet.toml --out tuned", &["trial", "valid.csv", "moon"]);
     assert!(!place.path("tuned").exists());
 }
+
+/// Two models with a part of the space for themselves.
+const MODELS: &str = r#"
+[tune]
+trials = 3
+
+[tune.space]
+"train.dense.learning_rate" = { log = [1e-4, 1e-1] }
+
+[tune.models.hinet]
+"model.sub_experts" = { choice = [1, 2] }
+
+[tune.models.small]
+"model.bottom_units" = { choice = [[4], [8]] }
+
+[compare.models.small]
+preset = "shared_bottom"
+"#;
+
+#[test]
+fn models_are_tuned_in_turn_and_their_best_settings_are_what_a_comparison_takes() {
+    let place = Place::with_data();
+    place.write("hinet.toml", &format!("{CONFIG}{MODELS}"));
+    let options = "tune hinet.toml --models hinet,small --out tuned";
+    let output = place.run(options);
+    let (table, talk) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{talk}");
+    assert!(talk.contains("small, model 2 of 2") && talk.contains("--models tuned"), "{talk}");
+    assert!(table.contains("model.sub_experts") && table.contains("model.bottom_units"), "{table}");
+    let all: serde_json::Value =
+        serde_json::from_str(&place.succeeds(&format!("{options} --resume --format json"))).expect("JSON");
+    let tried = |model: usize, trial: usize| &all[model]["trials"][trial]["setting"];
+    for trial in 0..3 {
+        let rate = "train.dense.learning_rate";
+        assert_eq!(tried(0, trial)[rate], tried(1, trial)[rate], "what all models try is drawn alike");
+        assert!(
+            tried(0, trial).get("model.sub_experts").is_some() && tried(1, trial).get("model.sub_experts").is_none()
+        );
+    }
+    let csv = place.succeeds(&format!("{options} --resume --format csv"));
+    assert!(
+        csv.starts_with("model,trial,rung,model.bottom_units,model.sub_experts,train.dense.learning_rate,"),
+        "{csv}"
+    );
+    assert_eq!(csv.lines().count(), 7);
+
+    place.succeeds("compare hinet.toml --models tuned --seeds 1 --draws 100 --out both --quiet");
+    let found: serde_json::Value = serde_json::from_str(&place.read("both/compare.json")).expect("JSON");
+    for (model, name) in ["hinet", "small"].into_iter().enumerate() {
+        let best = all[model]["best"].as_u64().expect("a trial") as usize;
+        let metrics: serde_json::Value =
+            serde_json::from_str(&place.read(&format!("both/{name}/seed-7/metrics.json"))).expect("JSON");
+        assert_eq!(found["models"][model]["name"], name);
+        assert_eq!(metrics["splits"]["valid"]["mean_auc"], all[model]["trials"][best]["metric"]);
+    }
+}
+
+#[test]
+fn what_models_of_a_comparison_share_is_not_tuned_model_by_model() {
+    let place = Place::with_data();
+    place.write("hinet.toml", &format!("{CONFIG}{MODELS}"));
+    let options = "tune hinet.toml --out tuned --models hinet,small";
+    place.replace("hinet.toml", "\"train.dense.learning_rate\"", "\"feature.0.dim\"");
+    place.replace("hinet.toml", "log = [1e-4, 1e-1]", "choice = [4, 8]");
+    place.refuses(2, options, &["tune.space.feature.0.dim", "share all but `model` and `train`"]);
+    place.replace("hinet.toml", "\"feature.0.dim\"", "\"train.batch_size\"");
+    place.replace("hinet.toml", "tune.models.small", "tune.models.smalll");
+    place.refuses(2, options, &["hinet.toml:", "no model `smalll`; did you mean `small`?"]);
+    place.refuses(2, "tune hinet.toml --out tuned", &["no model `smalll`"]);
+    place.refuses(2, "tune hinet.toml --out tuned --models minet", &["no model `minet`"]);
+    assert!(!place.path("tuned").exists());
+    fs_err::create_dir(place.path("empty")).expect("a writable temporary folder");
+    place.refuses(2, "compare hinet.toml --models empty", &["empty", "TOML files"]);
+}

@@ -2,7 +2,7 @@
 //! model asks of `[train]`.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use hinet_model::zoo;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
@@ -45,28 +45,38 @@ fn models_schema(generator: &mut SchemaGenerator) -> Schema {
 }
 
 /// What was typed for one model.
-pub(super) enum Item<'a> {
+#[derive(Clone, Debug)]
+pub(super) enum Item {
     /// A preset, or a name of `[compare.models]`.
-    Named(&'a str),
+    Named(String),
     /// A file of TOML, of which `[model]` and `[train]` count.
-    File(&'a Path, String),
+    File(PathBuf, String),
 }
 
-impl<'a> Item<'a> {
+impl Item {
     /// Reads the file, if it is one.
-    pub(super) fn read(typed: &'a str) -> Result<Item<'a>, ExperimentError> {
+    pub(super) fn read(typed: &str) -> Result<Item, ExperimentError> {
         if !typed.ends_with(".toml") {
-            return Ok(Item::Named(typed));
+            return Ok(Item::Named(typed.to_owned()));
         }
-        let path = Path::new(typed);
-        Ok(Item::File(path, text_of(path)?))
+        let path = PathBuf::from(typed);
+        let text = text_of(&path)?;
+        Ok(Item::File(path, text))
     }
 
     /// What the model is called.
     pub(super) fn name(&self) -> String {
         match self {
-            Item::Named(name) => (*name).to_owned(),
+            Item::Named(name) => name.clone(),
             Item::File(path, _) => path.file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+        }
+    }
+
+    /// The file and its text, to tell places in it.
+    pub(super) fn fragment(&self) -> Option<(&Path, &str)> {
+        match self {
+            Item::Named(_) => None,
+            Item::File(path, text) => Some((path, text)),
         }
     }
 
@@ -96,7 +106,7 @@ fn fragment(text: &str) -> Result<[Vec<Entry>; 2], Vec<Mismatch>> {
 
 fn named(tree: &Node, name: &str) -> Result<[Vec<Entry>; 2], ExperimentError> {
     let written = tree.find("compare.models").and_then(|models| models.get(name));
-    if written.is_none() && zoo::find(name).is_err() {
+    if !is_model(tree, name) {
         return Err(unknown_model(tree, name));
     }
     let of_train = |entry: &Entry| train_keys().contains(&entry.key);
@@ -112,7 +122,12 @@ fn named(tree: &Node, name: &str) -> Result<[Vec<Entry>; 2], ExperimentError> {
     Ok([model, train])
 }
 
-fn unknown_model(tree: &Node, name: &str) -> ExperimentError {
+/// Whether a preset or an entry of `[compare.models]` is called so.
+pub(super) fn is_model(tree: &Node, name: &str) -> bool {
+    zoo::find(name).is_ok() || tree.find("compare.models").is_some_and(|models| models.get(name).is_some())
+}
+
+pub(super) fn unknown_model(tree: &Node, name: &str) -> ExperimentError {
     let presets = zoo::PRESETS.iter().map(|preset| preset.name.to_owned());
     let own = entries_of(tree.find("compare.models")).into_iter().map(|entry| entry.key);
     let known: Vec<String> = presets.chain(own).collect();

@@ -67,6 +67,8 @@ pub(super) struct Sources<'a> {
     pub(super) file: &'a Path,
     pub(super) text: &'a str,
     pub(super) sets: &'a [(String, String)],
+    /// How many of `sets`, at their end, are put over a model of a comparison; the others are put under it.
+    pub(super) late: usize,
     /// The file of one model of a comparison.
     pub(super) fragment: Option<(&'a Path, &'a str)>,
 }
@@ -183,7 +185,7 @@ mod tests {
     use super::*;
 
     fn shown(text: &str, span: Range<usize>) -> String {
-        let sources = Sources { file: Path::new("a.toml"), text, sets: &[], fragment: None };
+        let sources = Sources { file: Path::new("a.toml"), text, sets: &[], late: 0, fragment: None };
         sources.problem(&Origin::File(span), "a.b", "is wrong").to_string()
     }
 

@@ -7,6 +7,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value as Json;
 
+use super::compared::{self, Item};
 use super::error::Sources;
 use super::strict::Mismatch;
 use super::tree::{Entry, Node, Origin};
@@ -27,6 +28,9 @@ pub struct TuneConfig {
     /// What to try, by the key it is for, in quotes: `"train.dense.learning_rate" = { log = [1e-4, 1e-2] }`. Lists are
     /// entered by index or by name: `"task.click.weight"`, `"feature.0.dim"`.
     pub space: BTreeMap<String, TuneRange>,
+    /// What to try beside `space` for a model that `--models` names: `[tune.models.mmoe]` with
+    /// `"model.experts" = { choice = [2, 4] }`. A key that is in both is tried as this one says.
+    pub models: BTreeMap<String, BTreeMap<String, TuneRange>>,
 }
 
 /// How settings are chosen.
@@ -81,8 +85,10 @@ pub(crate) enum Draws<'a> {
 pub struct Tuning {
     /// The experiment as it stands.
     pub experiment: Experiment,
-    /// What to try.
+    /// What to try; in `space` all that is for this model.
     pub config: TuneConfig,
+    /// The model of a comparison that is tuned, rather than the file's own.
+    model: Option<Item>,
     text: String,
     path: PathBuf,
     sets: Vec<(String, String)>,
@@ -108,7 +114,8 @@ const FIXED: [(&str, &str); 14] = [
 
 impl Default for TuneConfig {
     fn default() -> TuneConfig {
-        TuneConfig { strategy: TuneStrategy::Random, trials: 20, rungs: 3, eta: 3, space: BTreeMap::new() }
+        let (space, models) = (BTreeMap::new(), BTreeMap::new());
+        TuneConfig { strategy: TuneStrategy::Random, trials: 20, rungs: 3, eta: 3, space, models }
     }
 }
 
@@ -119,35 +126,61 @@ impl Tuning {
     /// If the file cannot be read, or with all that is wrong in it: a key of the space that does not exist, a value that
     /// it cannot take, a range with nothing in it.
     pub fn load(path: &Path, sets: &[(String, String)]) -> Result<Tuning, ExperimentError> {
-        Tuning::parse(&text_of(path)?, path, sets)
+        Tuning::parse(text_of(path)?, path, sets, None)
     }
 
-    /// Like [`Tuning::load`] for a text that stands, or might stand, in the file `path`.
+    /// Like [`Tuning::load`] for one model of a comparison, as [`Experiment::load_model`] takes it: what is tried is
+    /// `[tune.space]` together with the model's own part of `[tune.models]`.
     ///
     /// # Errors
-    /// With all that is wrong in it.
-    pub fn parse(text: &str, path: &Path, sets: &[(String, String)]) -> Result<Tuning, ExperimentError> {
-        let experiment = Experiment::parse(text, path, sets)?;
-        let mut tree = Node::parse(text).expect("it was parsed just now");
-        apply_sets(&mut tree, sets).expect("they were applied just now");
-        let sources = Sources { file: path, text, sets, fragment: None };
+    /// Like [`Tuning::load`]; if there is no such model; or if the space has a key that is not the model's own, since all
+    /// models of a comparison share what is outside `[model]` and `[train]`.
+    pub fn load_model(path: &Path, sets: &[(String, String)], model: &str) -> Result<Tuning, ExperimentError> {
+        Tuning::parse(text_of(path)?, path, sets, Some(Item::read(model)?))
+    }
+
+    fn parse(
+        text: String,
+        path: &Path,
+        sets: &[(String, String)],
+        model: Option<Item>,
+    ) -> Result<Tuning, ExperimentError> {
+        let fragment = model.as_ref().and_then(Item::fragment);
+        let sources = Sources { file: path, text: &text, sets, late: 0, fragment };
+        let experiment = Experiment::from_sources(&sources, model.as_ref())?;
+        let mut tree = Node::parse(&text).expect("it was parsed just now");
+        apply_sets(&mut tree, sets, 0..sets.len()).expect("they were applied just now");
         let refused = |at: &Origin, key: &str, message: &str| ExperimentError::Invalid {
             problems: vec![sources.problem(at, key, message)],
         };
         let Some(node) = tree.get("tune") else { return Err(refused(&tree.at, "tune", NO_SPACE)) };
-        let config =
+        let mut config: TuneConfig =
             serde_json::from_value(node.to_json()).map_err(|error| refused(&node.at, "tune", &error.to_string()))?;
+        let mut spaces = vec![("space".to_owned(), node.get("space"))];
+        for entry in node.get("models").map_or(&[][..], Node::entries) {
+            if !compared::is_model(&tree, &entry.key) {
+                return Err(refused(
+                    &entry.key_at,
+                    "tune.models",
+                    &compared::unknown_model(&tree, &entry.key).to_string(),
+                ));
+            }
+        }
+        if let Some(name) = model.as_ref().map(Item::name) {
+            config.space.extend(config.models.remove(&name).unwrap_or_default());
+            spaces.push((format!("models.{name}"), node.get("models").and_then(|models| models.get(&name))));
+        }
+        config.models.clear();
         if experiment.monitor.is_none() {
             return Err(refused(&node.at, "tune", NO_VALID));
         }
-        let owned = (text.to_owned(), path.to_owned(), sets.to_owned());
-        let tuning = Tuning { experiment, config, text: owned.0, path: owned.1, sets: owned.2 };
-        let mut problems: Vec<Problem> =
-            tuning.check(node).into_iter().map(|one| sources.problem(&one.at, &one.key, one.message)).collect();
+        let owned = (text.clone(), path.to_owned(), sets.to_owned());
+        let tuning = Tuning { experiment, config, model: model.clone(), text: owned.0, path: owned.1, sets: owned.2 };
+        let ranges: Vec<Range<'_>> = spaces.iter().flat_map(|(table, node)| Range::all(table, *node)).collect();
+        let found = tuning.check(node).into_iter().chain(ranges.iter().filter_map(|range| tuning.refuse(range)));
+        let mut problems: Vec<Problem> = found.map(|one| sources.problem(&one.at, &one.key, one.message)).collect();
         if problems.is_empty() {
-            for entry in node.get("space").map_or(&[][..], Node::entries) {
-                problems.extend(tuning.probe(entry, &sources));
-            }
+            problems.extend(ranges.iter().filter_map(|range| tuning.probe(range, &sources)));
         }
         if problems.is_empty() { Ok(tuning) } else { Err(ExperimentError::Invalid { problems }) }
     }
@@ -159,7 +192,10 @@ impl Tuning {
     pub fn experiment(&self, setting: &Setting) -> Result<Experiment, ExperimentError> {
         let mut sets = self.sets.clone();
         sets.extend(setting.iter().map(|(key, value)| (key.clone(), toml(value))));
-        Experiment::parse(&self.text, &self.path, &sets)
+        let fragment = self.model.as_ref().and_then(Item::fragment);
+        let late = setting.len();
+        let sources = Sources { file: &self.path, text: &self.text, sets: &sets, late, fragment };
+        Experiment::from_sources(&sources, self.model.as_ref())
     }
 
     /// What does not depend on what the keys of the space mean.
@@ -167,7 +203,7 @@ impl Tuning {
         let at = |key: &str| node.get(key).map_or(&node.at, |node| &node.at).clone();
         let mut found = Vec::new();
         let mut refuse = |at: Origin, key: String, message: String| found.push(Mismatch { at, key, message });
-        let TuneConfig { strategy, trials, rungs, eta, space } = &self.config;
+        let TuneConfig { strategy, trials, rungs, eta, space, .. } = &self.config;
         let usual = TuneConfig::default();
         let halving = *strategy == TuneStrategy::Halving;
         let rules = [
@@ -182,26 +218,32 @@ impl Tuning {
         for (key, _, message) in rules.into_iter().filter(|(_, holds, _)| !holds) {
             refuse(at(key), format!("tune.{key}"), message.to_owned());
         }
-        for entry in node.get("space").map_or(&[][..], Node::entries) {
-            let key = format!("tune.space.{}", entry.key);
-            if let Some((_, why)) = FIXED.iter().find(|(fixed, _)| is_within(&entry.key, fixed)) {
-                refuse(entry.key_at.clone(), key, format!("it cannot be tuned: {why}"));
-                continue;
-            }
-            let Some(range) = space.get(&entry.key) else { continue };
-            match range.draws() {
-                Err(message) => refuse(entry.node.at.clone(), key, message),
-                Ok(Draws::Log(..) | Draws::Uniform(..)) if *strategy == TuneStrategy::Grid => {
-                    refuse(entry.node.at.clone(), key, "a grid needs `choice` or `int`".to_owned());
-                }
-                Ok(_) => {}
-            }
-        }
         found
     }
 
+    /// What is wrong with a range whatever its key means.
+    fn refuse(&self, range: &Range<'_>) -> Option<Mismatch> {
+        let Range { entry, key, .. } = range;
+        let at_key = |message| Some(Mismatch { at: entry.key_at.clone(), key: key.clone(), message });
+        let at_range = |message| Some(Mismatch { at: entry.node.at.clone(), key: key.clone(), message });
+        if let Some((_, why)) = FIXED.iter().find(|(fixed, _)| is_within(&entry.key, fixed)) {
+            return at_key(format!("it cannot be tuned: {why}"));
+        }
+        if self.model.is_some() && !OF_A_MODEL.iter().any(|table| is_within(&entry.key, table)) {
+            return at_key(COMMON.to_owned());
+        }
+        match self.config.space.get(&entry.key)?.draws() {
+            Err(message) => at_range(message),
+            Ok(Draws::Log(..) | Draws::Uniform(..)) if self.config.strategy == TuneStrategy::Grid => {
+                at_range("a grid needs `choice` or `int`".to_owned())
+            }
+            Ok(_) => None,
+        }
+    }
+
     /// Tries the ends of a range, each by itself: what is wrong with them is told at the place of the range.
-    fn probe(&self, entry: &Entry, sources: &Sources<'_>) -> Option<Problem> {
+    fn probe(&self, range: &Range<'_>, sources: &Sources<'_>) -> Option<Problem> {
+        let entry = range.entry;
         let draws = self.config.space.get(&entry.key)?.draws().ok()?;
         let ends: Vec<Json> = match draws {
             Draws::Log(from, to) | Draws::Uniform(from, to) => vec![from.into(), to.into()],
@@ -218,8 +260,22 @@ impl Tuning {
             let is_unknown = *key == entry.key && message.contains("no such key");
             let at = if is_unknown { &entry.key_at } else { &entry.node.at };
             let told = if *key == entry.key { message.clone() } else { format!("{key}: {message}") };
-            Some(sources.problem(at, &format!("tune.space.{}", entry.key), format!("with {shown}: {told}")))
+            Some(sources.problem(at, &range.key, format!("with {shown}: {told}")))
         })
+    }
+}
+
+/// A range with its place in the file.
+struct Range<'a> {
+    entry: &'a Entry,
+    /// All of its key, such as `tune.space.train.epochs`.
+    key: String,
+}
+
+impl Range<'_> {
+    fn all<'a>(table: &'a str, node: Option<&'a Node>) -> impl Iterator<Item = Range<'a>> {
+        let entries = node.map_or(&[][..], Node::entries);
+        entries.iter().map(move |entry| Range { entry, key: format!("tune.{table}.{}", entry.key) })
     }
 }
 
@@ -246,6 +302,9 @@ impl TuneRange {
     }
 }
 
+/// The tables that each model of a comparison has for itself.
+const OF_A_MODEL: [&str; 2] = ["model", "train"];
+const COMMON: &str = "it cannot be tuned model by model: models of a comparison share all but `model` and `train`";
 const NO_SPACE: &str =
     "there is nothing to try; `[tune.space]` says it, such as `\"train.dense.learning_rate\" = { log = [1e-4, 1e-2] }`";
 const NO_VALID: &str =

@@ -1,6 +1,6 @@
 //! What comes of tuning: `tune.json`, and the same as CSV.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,21 +66,35 @@ impl TuneResult {
     /// One line per trial and rung, the best first; what is undefined is empty.
     pub fn to_csv(&self) -> String {
         let keys = self.keys();
-        let head = ["trial", "rung"].into_iter().chain(keys.iter().copied());
-        let head: Vec<String> = head.chain([self.monitor.as_str(), "steps", "best_step"]).map(quoted).collect();
-        let mut text = head.join(",") + "\n";
-        for result in self.ranked() {
-            let values = keys.iter().map(|key| quoted(&result.value(key)));
-            let numbers = [result.trial.to_string(), result.rung.to_string()];
-            let cells = numbers.into_iter().chain(values).chain([
-                number(result.metric),
-                result.steps.to_string(),
-                result.best_step.to_string(),
-            ]);
-            text.push_str(&cells.collect::<Vec<_>>().join(","));
-            text.push('\n');
+        let lines = self.csv_lines(&keys).map(|line| line + "\n");
+        format!("{}\n{}", csv_head(&keys, &self.monitor), lines.collect::<String>())
+    }
+
+    /// The same for several models, the model in front; a key that a model did not try is empty.
+    pub fn all_to_csv(results: &[TuneResult]) -> String {
+        let keys: BTreeSet<&str> = results.iter().flat_map(TuneResult::keys).collect();
+        let keys: Vec<&str> = keys.into_iter().collect();
+        let monitor = results.first().map_or("", |first| first.monitor.as_str());
+        let mut text = format!("model,{}\n", csv_head(&keys, monitor));
+        for result in results {
+            let name = quoted(&result.name);
+            result.csv_lines(&keys).for_each(|line| text.push_str(&format!("{name},{line}\n")));
         }
         text
+    }
+
+    fn csv_lines(&self, keys: &[&str]) -> impl Iterator<Item = String> {
+        self.ranked().into_iter().map(|result| {
+            let values = keys.iter().map(|key| quoted(&result.value(key)));
+            let numbers = [result.trial.to_string(), result.rung.to_string()];
+            let last = [number(result.metric), result.steps.to_string(), result.best_step.to_string()];
+            numbers.into_iter().chain(values).chain(last).collect::<Vec<_>>().join(",")
+        })
+    }
+
+    /// The trial whose setting is the best.
+    pub fn winner(&self) -> &TrialResult {
+        self.ranked()[0]
     }
 
     /// The results, the best first; those of a later rung before those of an earlier one.
@@ -94,6 +108,11 @@ impl TuneResult {
     pub fn keys(&self) -> Vec<&str> {
         self.trials.first().map_or_else(Vec::new, |first| first.setting.keys().map(String::as_str).collect())
     }
+}
+
+fn csv_head(keys: &[&str], monitor: &str) -> String {
+    let head = ["trial", "rung"].into_iter().chain(keys.iter().copied()).chain([monitor, "steps", "best_step"]);
+    head.map(quoted).collect::<Vec<_>>().join(",")
 }
 
 impl TrialResult {

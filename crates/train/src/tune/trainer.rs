@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use super::TrialResult;
@@ -16,7 +17,7 @@ pub(super) struct Trainer<'a> {
     pub(super) trials: &'a [(Setting, Experiment)],
     pub(super) schedule: Schedule,
     /// The data of the base.
-    pub(super) shared: Shared,
+    pub(super) shared: Arc<Shared>,
     /// Where trials that have not ended lie.
     pub(super) running: PathBuf,
     /// Threads of one trial.
@@ -40,7 +41,7 @@ impl Trainer<'_> {
     ) -> Result<TrialResult, TrainError> {
         let (setting, experiment) = &self.trials[trial];
         let own = if self.reads_as_base(experiment) { None } else { Some(Trainer::data(experiment)?) };
-        let shared = own.as_ref().unwrap_or(&self.shared);
+        let shared = own.as_ref().unwrap_or(&*self.shared);
         let mut experiment = experiment.clone();
         experiment.train.threads = self.threads;
         if rung + 1 < self.schedule.rungs {
