@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use hinet_train::{TrialLine, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuning, tune, tune_models};
+use hinet_train::{
+    TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuning, tune, tune_models,
+};
 
 use super::train::quoted;
 use crate::args::{Format, TuneArguments};
@@ -73,17 +75,24 @@ fn several(results: &[TuneResult], format: Format) -> String {
     }
 }
 
-/// The best trial of each model.
+/// The best trial of each model, and below what each was set to.
 fn winners(results: &[TuneResult]) -> String {
     let monitor = results.first().map_or("", |first| first.monitor.as_str());
     let lines = results.iter().map(|result| {
         let best = result.winner();
-        let keys = best.setting.keys().map(|key| format!("{key} {}", best.value(key)));
-        let setting = keys.collect::<Vec<_>>().join(", ");
         let numbers = [best.trial.to_string(), table::decimals(best.metric, 4), best.steps.to_string()];
-        [vec![result.name.clone()], numbers.to_vec(), vec![setting]].concat()
+        [vec![result.name.clone()], numbers.to_vec()].concat()
     });
-    table::plain(&["model", "best trial", monitor, "steps", "setting"], lines)
+    let mut text = table::plain(&["model", "best trial", monitor, "steps"], lines) + "\n";
+    for result in results {
+        text.push_str(&format!("{}: {}\n", result.name, set_to(result.winner())));
+    }
+    text
+}
+
+/// `model.units [64], train.epochs 3`
+fn set_to(trial: &TrialResult) -> String {
+    trial.setting.keys().map(|key| format!("{key} {}", trial.value(key))).collect::<Vec<_>>().join(", ")
 }
 
 /// The trials, the best first.
@@ -136,12 +145,11 @@ fn told(line: &TrialLine) -> String {
         Some(best) => format!(", best {best:.4}"),
         None => String::new(),
     };
-    let setting: Vec<String> = result.setting.keys().map(|key| format!("{key} {}", result.value(key))).collect();
     let mut text = format!(
         "{done} of {trials}: trial {}: {}{standing}; {}",
         result.trial,
         table::decimals(result.metric, 4),
-        setting.join(", ")
+        set_to(result)
     );
     if let Some(problem) = &result.problem {
         text.push_str(&format!("; failed: {problem}"));
@@ -156,8 +164,6 @@ fn told(line: &TrialLine) -> String {
 
 #[cfg(test)]
 mod tests {
-    use hinet_train::TrialResult;
-
     use super::*;
 
     #[test]
