@@ -129,11 +129,12 @@ pub(crate) struct CompareArguments {
     #[arg(long, value_name = "N", default_value_t = 3, requires = "models",
         value_parser = clap::value_parser!(u64).range(1..=1000))]
     pub(crate) seeds: u64,
-    /// Folder to write: the runs, `compare.json`, `compare.csv`. [default: runs/<date>-<config name>-compare-<n>]
-    #[arg(long, value_name = "DIR", requires = "models")]
+    /// Folder to write: `compare.json`, `compare.csv`, `report.html`, and the runs where they are trained. [default:
+    /// runs/<date>-<config name>-compare-<n>; for finished runs nothing is written]
+    #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     /// Continue the comparison of `--out`: what has ended is kept, what was broken off goes on from its checkpoint.
-    #[arg(long, requires = "out")]
+    #[arg(long, requires = "out", requires = "models")]
     pub(crate) resume: bool,
     /// Set a key of the config, for all models. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value, requires = "models")]

@@ -27,15 +27,17 @@ mod result;
 mod truth;
 mod widths;
 
-use std::path::PathBuf;
+use std::io;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::time::Instant;
 
+use hinet_data::{replace_folder, write_synced};
 use serde::{Deserialize, Serialize};
 
 use crate::fit::{Inputs, Shared};
 use crate::run_folder::{pretty, write_whole};
-use crate::{Experiment, TrainError, pool, write_comparison};
+use crate::{Experiment, TrainError, comparison_page, pool};
 use assemble::{Member, Settings};
 use truth::Truth;
 
@@ -123,6 +125,24 @@ pub struct ModelTiming {
     pub threads: usize,
 }
 
+impl Compared {
+    /// The files of a comparison's folder, by name.
+    fn files(&self) -> [(&'static str, String); 4] {
+        [
+            ("compare.json", self.comparison.to_json()),
+            ("compare.csv", self.csv.clone()),
+            ("timing.json", pretty(&self.timing)),
+            ("report.html", comparison_page(&self.comparison, &self.timing)),
+        ]
+    }
+
+    fn write_into(&self, folder: &Path) -> io::Result<()> {
+        let write =
+            |(name, text): (&str, String)| write_synced(&folder.join(name), |file| file.write_all(text.as_bytes()));
+        self.files().into_iter().try_for_each(write)
+    }
+}
+
 impl Comparison {
     /// The text of `compare.json`.
     pub fn to_json(&self) -> String {
@@ -162,23 +182,37 @@ pub fn compare(mut runs: CompareRuns, mut options: CompareOptions<'_>) -> Result
     let members: Vec<Member> =
         members.map(|((model, width_factor), runs)| Member { name: model.name.clone(), width_factor, runs }).collect();
     let compared = judge(Group { name: runs.name, members, truth }, &settings, options, begin)?;
-    write_whole(&runs.out.join("compare.json"), compared.comparison.to_json().as_bytes())?;
-    write_whole(&runs.out.join("compare.csv"), compared.csv.as_bytes())?;
-    write_whole(&runs.out.join("timing.json"), pretty(&compared.timing).as_bytes())?;
-    write_comparison(&runs.out, &compared.comparison)?;
+    for (name, text) in compared.files() {
+        write_whole(&runs.out.join(name), text.as_bytes())?;
+    }
     Ok(compared)
 }
 
 /// Compares finished runs on the test rows that they share; runs that differ in nothing but their seed are one model.
 ///
+/// `out` becomes a folder with what [`compare`] writes beside the runs, there whole or not at all; without it nothing is
+/// written.
+///
 /// # Errors
-/// If a folder is no finished run, or if the runs were not tested on the same rows.
-pub fn compare_runs(paths: &[PathBuf], options: CompareOptions<'_>) -> Result<Compared, TrainError> {
+/// If `out` is there already or cannot be written, if a folder is no finished run, or if the runs were not tested on the
+/// same rows.
+pub fn compare_runs(
+    paths: &[PathBuf],
+    out: Option<&Path>,
+    options: CompareOptions<'_>,
+) -> Result<Compared, TrainError> {
     let begin = Instant::now();
+    if let Some(out) = out.filter(|out| out.exists()) {
+        return Err(comparison(format!("{} exists already: name another folder with --out", out.display())));
+    }
     options.observer.event(RunEvent::Reading);
     let group = pool::pool(options.threads)?.install(|| finished::open(paths, options.stop))?;
     let settings = Settings::new(group.members.iter().map(|member| member.name.clone()).collect(), &options)?;
-    judge(group, &settings, options, begin)
+    let compared = judge(group, &settings, options, begin)?;
+    if let Some(out) = out {
+        replace_folder(out, |new| compared.write_into(new)).map_err(TrainError::io(out))?;
+    }
+    Ok(compared)
 }
 
 /// Everything of a comparison that needs no more training.

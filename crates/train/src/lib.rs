@@ -45,7 +45,7 @@ pub use metrics::{
     UNKNOWN_SCENARIO,
 };
 pub use predict::{Predicted, predict};
-pub use report::{grouped, write_comparison, write_report};
+pub use report::{comparison_page, grouped, write_report};
 pub use run_folder::RunFolder;
 pub use step::{Step, StepConfig, StepSeconds, TaskLoss};
 pub use tune::{TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuned, tune, tune_models};

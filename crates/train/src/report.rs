@@ -26,14 +26,12 @@ mod reliability;
 mod table;
 mod train;
 
-use std::path::Path;
-
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};
 use serde::Serialize;
 
 use crate::run_folder::write_whole;
-use crate::{Comparison, RunFolder, TrainError};
+use crate::{CompareTiming, Comparison, RunFolder, TrainError};
 use files::Files;
 
 pub use format::grouped;
@@ -58,13 +56,10 @@ pub fn write_report(folder: &RunFolder) -> Result<(), TrainError> {
     write_whole(&folder.report(), render(TRAIN, &train::Page::of(&files)).as_bytes())
 }
 
-/// Writes the page of a comparison into its folder; costs are read from its runs, where they are.
-///
-/// # Errors
-/// If the page cannot be written.
-pub fn write_comparison(folder: &Path, comparison: &Comparison) -> Result<(), TrainError> {
-    let page = render(COMPARE, &comparison::Page::of(comparison, folder));
-    write_whole(&folder.join("report.html"), page.as_bytes())
+/// The page of a comparison. A model without a timing shows a dash for its speed.
+#[must_use]
+pub fn comparison_page(comparison: &Comparison, timing: &CompareTiming) -> String {
+    render(COMPARE, &comparison::Page::of(comparison, timing))
 }
 
 /// What a page says above its sections.

@@ -14,31 +14,43 @@ use crate::interrupt;
 use crate::output::{Talk, print};
 
 pub(crate) fn run(arguments: &CompareArguments, talk: Talk) -> anyhow::Result<ExitCode> {
-    let mut watcher = CompareWatcher::new(talk);
-    let stop = interrupt::stop_flag()?;
-    if arguments.models.is_empty() {
-        if let Some(file) = arguments.targets.iter().find(|target| target.is_file()) {
-            return Err(usage(format!(
-                "{} is no run folder; to compare models of a config, name them with --models",
-                file.display()
-            )));
-        }
-        let result = compare_runs(&arguments.targets, options(arguments, stop, &mut watcher));
-        watcher.finish();
-        print(&shown(&result?, arguments.format.format))?;
-        return Ok(ExitCode::SUCCESS);
+    if arguments.models.is_empty() { finished(arguments, talk) } else { trained(arguments, talk) }
+}
+
+/// Compares runs that are there.
+fn finished(arguments: &CompareArguments, talk: Talk) -> anyhow::Result<ExitCode> {
+    if let Some(file) = arguments.targets.iter().find(|target| target.is_file()) {
+        return Err(usage(format!(
+            "{} is no run folder; to compare models of a config, name them with --models",
+            file.display()
+        )));
     }
+    let mut watcher = CompareWatcher::new(talk);
+    let out = arguments.out.as_deref();
+    let result = compare_runs(&arguments.targets, out, options(arguments, interrupt::stop_flag()?, &mut watcher));
+    watcher.finish();
+    print(&shown(&result?, arguments.format.format))?;
+    if let Some(out) = out {
+        say_what_is_next(out, talk);
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Trains what is to be compared.
+fn trained(arguments: &CompareArguments, talk: Talk) -> anyhow::Result<ExitCode> {
     let [config] = arguments.targets.as_slice() else {
         return Err(usage("--models takes one config; finished runs are compared without --models"));
     };
     let runs = planned(arguments, config)?;
     let out = runs.out.clone();
-    let result = compare(runs, options(arguments, stop, &mut watcher));
+    let mut watcher = CompareWatcher::new(talk);
+    let result = compare(runs, options(arguments, interrupt::stop_flag()?, &mut watcher));
     watcher.finish();
     match result {
         Ok(compared) => {
             print(&shown(&compared, arguments.format.format))?;
             say_what_is_next(&out, talk);
+            talk.say(format_args!("runs: {}/<model>/seed-<n>", out.display()));
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if error.is_interrupt() => {
@@ -114,7 +126,7 @@ fn shown(compared: &Compared, format: Format) -> String {
 fn say_what_is_next(out: &Path, talk: Talk) {
     let out = out.display();
     talk.say(format_args!("\ncomparison: {out}/compare.json, {out}/compare.csv"));
-    talk.say(format_args!("runs: {out}/<model>/seed-<n>"));
+    talk.say(format_args!("report: {out}/report.html"));
 }
 
 fn resume_command(arguments: &CompareArguments, config: &Path, out: &Path) -> String {

@@ -103,6 +103,47 @@ fn finished_runs_compare_as_the_comparison_that_made_them_and_without_their_scor
 }
 
 #[test]
+fn finished_runs_write_what_the_comparison_that_made_them_wrote_where_they_are_told_to() {
+    let place = Place::with_data();
+    let told = |words: &str| {
+        let output = place.run(words);
+        assert!(output.status.success(), "hinet {words}: {}", output.status);
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let options = OPTIONS.replace("--quiet", "");
+    let said = told(&format!("compare hinet.toml --out both {options}"));
+    assert!(said.contains("both/report.html") && said.contains("both/<model>/seed-<n>"), "{said}");
+
+    let runs = "both/hinet/seed-7 both/hinet/seed-8 both/towers/seed-7 both/towers/seed-8 --draws 100";
+    let said = told(&format!("compare {runs} --out deep/again"));
+    assert!(said.contains("deep/again/report.html") && said.contains("deep/again/compare.json"), "{said}");
+    assert!(!said.contains("<model>"), "no run was made, yet: {said}");
+    assert_eq!(place.names("deep"), ["again"], "something was left beside");
+    assert_eq!(place.names("deep/again"), ["compare.csv", "compare.json", "report.html", "timing.json"]);
+    assert_eq!(place.read("deep/again/compare.csv"), place.read("both/compare.csv"));
+    let main = |page: &str| place.read(page).split_once("<main>").map(|(_, main)| main.to_owned());
+    assert!(main("both/report.html").is_some_and(|page| page.contains(" rows/s")), "the page tells no speed");
+    assert_eq!(main("deep/again/report.html"), main("both/report.html"));
+
+    let before = place.names(".");
+    let json = place.succeeds(&format!("compare {runs} --format json --quiet"));
+    assert_eq!(place.read("deep/again/compare.json"), json);
+    assert_eq!(place.names("."), before, "something was written without --out");
+}
+
+#[test]
+fn finished_runs_are_not_written_over_what_is_there_nor_written_where_they_cannot_be_compared() {
+    let place = Place::with_data();
+    place.succeeds("train hinet.toml --out one --quiet --set train.epochs=1");
+    fs_err::create_dir(place.path("there")).expect("a folder");
+    place.refuses(2, "compare one --out there --quiet", &["there exists already", "--out"]);
+    place.refuses(2, "compare one one --out new --quiet", &["same config with the same seed"]);
+    place.refuses(2, "compare one --out new --resume --quiet", &["--models"]);
+    assert_eq!(place.names("there"), Vec::<String>::new());
+    assert!(!place.path("new").exists());
+}
+
+#[test]
 fn runs_that_were_tested_on_other_rows_are_refused_by_what_differs() {
     let place = Place::with_data();
     place.succeeds("train hinet.toml --out one --quiet --set train.epochs=1");

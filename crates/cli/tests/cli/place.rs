@@ -90,6 +90,15 @@ impl Place {
         fs_err::read(self.path(name)).expect("a file that was written")
     }
 
+    /// The names of what is in a folder, sorted.
+    pub(crate) fn names(&self, folder: &str) -> Vec<String> {
+        let entries = fs_err::read_dir(self.path(folder)).expect("a folder that was written");
+        let name = |entry: std::io::Result<fs_err::DirEntry>| entry.expect("an entry").file_name();
+        let mut names: Vec<String> = entries.map(|entry| name(entry).to_string_lossy().into_owned()).collect();
+        names.sort();
+        names
+    }
+
     /// Changes the one place where `from` stands in a file.
     pub(crate) fn replace(&self, name: &str, from: &str, to: &str) {
         let text = self.read(name);

@@ -1,7 +1,5 @@
 //! The page of a comparison.
 
-use std::path::Path;
-
 use serde::Serialize;
 
 use super::forest::{self, Forest};
@@ -10,7 +8,7 @@ use super::heat::{self, Heat};
 use super::table::{self, Column, Table};
 use super::{Fact, Head, Section};
 use crate::compare::{CellSpread, Comparison, Difference, ModelResult, Seesaw, SeesawRow, Spread, Verdict};
-use crate::{RunFolder, Timing};
+use crate::{CompareTiming, ModelTiming};
 
 #[derive(Serialize)]
 pub(super) struct Page {
@@ -50,11 +48,10 @@ struct Counted {
 }
 
 impl Page {
-    /// The page of a comparison whose folder is `folder`: costs are read from its runs, where they are.
-    pub(super) fn of(comparison: &Comparison, folder: &Path) -> Page {
+    pub(super) fn of(comparison: &Comparison, timing: &CompareTiming) -> Page {
         Page {
             head: head(comparison),
-            models: models(comparison, folder),
+            models: models(comparison, timing),
             tasks: tasks(comparison),
             forest: forest::of(comparison),
             seesaw: seesaw(comparison),
@@ -114,7 +111,7 @@ fn spread(spread: &Spread) -> String {
     }
 }
 
-fn models(comparison: &Comparison, folder: &Path) -> Models {
+fn models(comparison: &Comparison, timing: &CompareTiming) -> Models {
     let columns = [
         "mean AUC",
         "of cells",
@@ -141,7 +138,7 @@ fn models(comparison: &Comparison, folder: &Path) -> Models {
             about(model.dense_parameters),
             about(model.embedding_parameters),
             about(model.flops_per_row),
-            rows_per_second(model, folder),
+            rows_per_second(timing.models.iter().find(|one| one.model == model.name)),
             grouped(model.runs.len() as u64),
         ];
         let mark = if best == Some(&model.name) { " ◆" } else { "" };
@@ -156,17 +153,11 @@ fn models(comparison: &Comparison, folder: &Path) -> Models {
     Models { note, table: Table { id: "models".into(), columns, rows, ..Table::default() } }
 }
 
-/// Mean over the runs whose timing is there.
-fn rows_per_second(model: &ModelResult, folder: &Path) -> String {
-    let timing = |path: &Path| {
-        let text = std::fs::read_to_string(RunFolder::at(&folder.join(path)).timing()).ok()?;
-        serde_json::from_str::<Timing>(&text).ok().map(|timing| timing.rows_per_second)
-    };
-    let found: Vec<f64> = model.runs.iter().filter_map(|run| timing(&run.path)).collect();
-    if found.is_empty() {
-        return UNDEFINED.to_owned();
-    }
-    format!("{} rows/s", grouped((found.iter().sum::<f64>() / found.len() as f64).round() as u64))
+fn rows_per_second(timing: Option<&ModelTiming>) -> String {
+    timing.map_or_else(
+        || UNDEFINED.to_owned(),
+        |timing| format!("{} rows/s", grouped(timing.rows_per_second.round() as u64)),
+    )
 }
 
 /// The sign of a verdict: never colour alone.

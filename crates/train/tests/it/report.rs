@@ -4,7 +4,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 
 use hinet_data::Seed;
-use hinet_train::{Cell, Comparison, Experiment, Metrics, write_comparison};
+use hinet_train::{Cell, CompareTiming, Comparison, Experiment, Metrics, ModelTiming, comparison_page};
 
 use crate::shop::{Shop, fit_quietly};
 
@@ -189,11 +189,11 @@ fn train_only(shop: &Shop) -> PathBuf {
 #[test]
 fn the_page_of_a_comparison_holds_its_numbers_and_marks_what_is_beyond_noise() {
     let comparison: Comparison = serde_json::from_str(include_str!("comparison.json")).unwrap();
-    let folder = tempfile::tempdir().unwrap();
-    write_comparison(folder.path(), &comparison).unwrap();
-    let page = page(folder.path());
+    let speed = ModelTiming { model: "hinet".to_owned(), rows_per_second: 12_345.6, ..ModelTiming::default() };
+    let page = comparison_page(&comparison, &CompareTiming { models: vec![speed], ..CompareTiming::default() });
     assert_stands_alone(&page);
-    for text in ["0.7123 ± 0.0011", "▲ +6.5", "▼ −4.1", "0.6901 ± 0.0030 ▼", "&lt;tab&gt; 1", "R1"] {
+    for text in ["0.7123 ± 0.0011", "▲ +6.5", "▼ −4.1", "0.6901 ± 0.0030 ▼", "&lt;tab&gt; 1", "R1", "12,346 rows"]
+    {
         assert!(page.contains(text), "{text:?} is not in the page");
     }
     assert!(page.contains("class=\"b4\"") && page.contains("class=\"w3\"") && page.contains("class=\"z\""));
