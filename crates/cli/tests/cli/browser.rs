@@ -1,4 +1,4 @@
-//! The report in a real browser, opened from disk with the network off.
+//! The reports in a real browser, opened from disk with the network off.
 
 use std::path::Path;
 use std::process::Command;
@@ -34,9 +34,10 @@ const worst = words.reduce((worst, node) => { const found = contrast(node); retu
 const grid = id => [...document.querySelectorAll("#" + id + " tbody tr")].map(row => [...row.querySelectorAll("th, td:not(.gap)")].map(cell => cell.innerText.trim()));
 const result = {
   numbers: cells.filter(seen).map(cell => [cell.dataset.metric, cell.dataset.task, cell.dataset.scenario ?? null, cell.innerText.trim()]),
-  auc: grid("auc"), attention: grid("attention-0"), gates: [...document.querySelectorAll("[id^=gate-]")].map(table => [table.id, grid(table.id)]),
+  auc: grid("auc"), models: grid("models"), attention: grid("attention-0"), gates: [...document.querySelectorAll("[id^=gate-]")].map(table => [table.id, grid(table.id)]),
   unseen: cells.concat(heats).filter(cell => !seen(cell)).length,
   drawings: [...document.querySelectorAll("svg")].filter(seen).length,
+  scrolling: [...document.querySelectorAll(".wide")].filter(node => node.scrollWidth > node.clientWidth).map(node => node.innerText.slice(0, 60)),
   wide: document.documentElement.scrollWidth - document.documentElement.clientWidth,
   worst, dark: matchMedia("(prefers-color-scheme: dark)").matches,
   loaded: performance.getEntriesByType("resource").length,
@@ -62,14 +63,46 @@ fn a_browser_shows_the_numbers_of_metrics_json_in_light_and_dark_and_loads_nothi
     let inspection: Value = serde_json::from_str(&place.read("run/inspection.json")).expect("JSON");
     for dark in [false, true] {
         let seen = look(&browser, &place.path("look.html"), dark);
-        assert_eq!(seen["dark"], dark, "the browser did not take the colour scheme");
-        assert_eq!((&seen["unseen"], &seen["loaded"]), (&0.into(), &0.into()), "unseen cells, or something was loaded");
-        assert!(seen["wide"].as_i64() <= Some(0), "the page is {} wider than the window", seen["wide"]);
+        is_readable(&seen, dark);
         assert!(seen["drawings"].as_u64() > Some(8), "{} drawings", seen["drawings"]);
-        assert!(seen["worst"]["contrast"].as_f64() >= Some(4.5), "hard to read: {}", seen["worst"]);
         tables_hold_metrics(&seen["numbers"], &metrics["splits"]["test"]);
         heat_maps_hold_their_numbers(&seen, &metrics["splits"]["test"], &inspection);
     }
+}
+
+#[test]
+fn a_browser_shows_eleven_models_and_three_tasks_side_by_side_without_scrolling() {
+    let Some(browser) = skip::browser("a_browser_shows_eleven_models_and_three_tasks_side_by_side_without_scrolling")
+    else {
+        return;
+    };
+    let place = Place::with_data();
+    place.write("hinet.toml", &(place.read("hinet.toml") + "\n[[task]]\nname = \"buy\"\nlabel = \"is_order\"\n"));
+    let models = "hinet,shared_bottom,omoe,mmoe,ple,hmoe,star,single,single_task,single_scenario,logistic";
+    let words = format!("compare hinet.toml --models {models} --seeds 2 --set train.epochs=1 --draws 100 --out all");
+    place.succeeds(&format!("{words} --threads 2 --quiet"));
+    place.write("look.html", &place.read("all/report.html").replace("</body>", LOOK));
+    let found: Value = serde_json::from_str(&place.read("all/compare.json")).expect("JSON");
+    for dark in [false, true] {
+        let seen = look(&browser, &place.path("look.html"), dark);
+        is_readable(&seen, dark);
+        let shown: Vec<&Vec<Value>> = rows(&seen["models"]).collect();
+        assert_eq!(shown.len(), 11);
+        for (row, model) in shown.iter().zip(found["models"].as_array().expect("models")) {
+            let auc = &model["mean_auc"];
+            let told = format!("{} ±\u{a0}{}", told(&auc["mean"], 4), told(&auc["deviation"], 4));
+            assert_eq!(row[2], told, "{}", model["name"]);
+        }
+    }
+}
+
+/// What holds of every page: nothing is hidden, cut off, pale or loaded, and nothing scrolls sideways.
+fn is_readable(seen: &Value, dark: bool) {
+    assert_eq!(seen["dark"], dark, "the browser did not take the colour scheme");
+    assert_eq!((&seen["unseen"], &seen["loaded"]), (&0.into(), &0.into()), "unseen cells, or something was loaded");
+    assert!(seen["wide"].as_i64() <= Some(0), "the page is {} wider than the window", seen["wide"]);
+    assert_eq!(seen["scrolling"], serde_json::json!([]), "a table is wider than the page");
+    assert!(seen["worst"]["contrast"].as_f64() >= Some(4.5), "hard to read: {}", seen["worst"]);
 }
 
 /// What the page said of itself.
@@ -85,7 +118,7 @@ fn look(browser: &Path, page: &Path, dark: bool) -> Value {
     let said = document.split("LOOKED").nth(1).unwrap_or_else(|| {
         panic!("the browser shows no page: {document}\n{}", String::from_utf8_lossy(&output.stderr))
     });
-    let said = said.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&");
+    let said = said.replace("&lt;", "<").replace("&gt;", ">").replace("&nbsp;", "\u{a0}").replace("&amp;", "&");
     serde_json::from_str(&said).expect("JSON")
 }
 

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::forest::{self, Forest};
-use super::format::{UNDEFINED, about, counted, decimals, fixed, grouped, signed};
+use super::format::{UNDEFINED, counted, decimals, fixed, grouped, short, signed};
 use super::heat::{self, Heat};
 use super::table::{self, Column, Table};
 use super::{Fact, Head, Section};
@@ -102,26 +102,18 @@ fn head(comparison: &Comparison) -> Head {
     }
 }
 
-/// Mean and deviation over seeds.
+/// Mean and deviation over seeds. Where room is short, a line ends between the two and nowhere else.
 fn spread(spread: &Spread) -> String {
     match (spread.mean, spread.deviation) {
-        (Some(mean), Some(deviation)) => format!("{mean:.4} ± {deviation:.4}"),
+        (Some(mean), Some(deviation)) => format!("{mean:.4} ±\u{a0}{deviation:.4}"),
         (Some(mean), None) => format!("{mean:.4}"),
         (None, _) => UNDEFINED.to_owned(),
     }
 }
 
 fn models(comparison: &Comparison, timing: &CompareTiming) -> Models {
-    let columns = [
-        "mean AUC",
-        "of cells",
-        "on valid",
-        "dense parameters",
-        "in tables",
-        "operations per row",
-        "training",
-        "seeds",
-    ];
+    let columns =
+        ["mean AUC", "of cells", "on valid", "dense parameters", "in tables", "operations per row", "rows/s", "seeds"];
     let columns = columns.map(Column::number);
     let columns = [Column::text("model"), Column::text("recipe")].into_iter().chain(columns).collect();
     let best = chosen(comparison).map(|model| &model.name);
@@ -135,9 +127,9 @@ fn models(comparison: &Comparison, timing: &CompareTiming) -> Models {
             spread(&model.mean_auc),
             spread(&model.mean_cell_auc),
             spread(&model.valid_mean_auc),
-            about(model.dense_parameters),
-            about(model.embedding_parameters),
-            about(model.flops_per_row),
+            short(model.dense_parameters),
+            short(model.embedding_parameters),
+            short(model.flops_per_row),
             rows_per_second(timing.models.iter().find(|one| one.model == model.name)),
             grouped(model.runs.len() as u64),
         ];
@@ -146,18 +138,14 @@ fn models(comparison: &Comparison, timing: &CompareTiming) -> Models {
         table::Row { name: format!("{}{mark}", model.name), all: false, cells }
     };
     let rows = comparison.models.iter().map(row).collect();
-    let note =
-        "AUC on test, mean ± standard deviation over seeds. ◆ marks the best on valid, the one to choose. Recipe: \
-                how a model serves many scenarios and many tasks."
-            .to_owned();
+    let note = "AUC on test, mean ± standard deviation over seeds. ◆ marks the best on valid, the one to choose. Recipe: \
+                how a model serves many scenarios and many tasks. Rows/s: of training. k, M, G: thousand, million, billion."
+        .to_owned();
     Models { note, table: Table { id: "models".into(), columns, rows, ..Table::default() } }
 }
 
 fn rows_per_second(timing: Option<&ModelTiming>) -> String {
-    timing.map_or_else(
-        || UNDEFINED.to_owned(),
-        |timing| format!("{} rows/s", grouped(timing.rows_per_second.round() as u64)),
-    )
+    timing.map_or_else(|| UNDEFINED.to_owned(), |timing| grouped(timing.rows_per_second.round() as u64))
 }
 
 /// The sign of a verdict: never colour alone.
@@ -187,10 +175,10 @@ fn tasks(comparison: &Comparison) -> Shown {
             difference.map_or("", |difference| glyph(difference.verdict))
         };
         let cells = values(model).into_iter().enumerate().map(|(column, value)| {
-            let text = format!("{} {}", spread(&value), verdict(column)).trim_end().to_owned();
+            let text = format!("{}\u{a0}{}", spread(&value), verdict(column)).trim_end().to_owned();
             heat::Cell { text, ..heat::Cell::shaded(value.mean, ranges[column], |_| String::new()) }
         });
-        heat::Row { name: model.name.clone(), all: false, cells: cells.collect() }
+        heat::Row { name: model.name.clone(), cells: cells.collect(), ..heat::Row::default() }
     };
     let rows = comparison.models.iter().map(row).collect();
     let heat = Heat { id: "overall".into(), corner: "model".into(), rows, ..Heat::default() };
@@ -238,6 +226,7 @@ fn seesaw_heat(comparison: &Comparison, seesaw: &Seesaw, task: usize) -> Heat {
         name: name.to_owned(),
         all: scenario.is_none(),
         cells: seesaw.rows.iter().map(|row| cell(row, scenario)).collect(),
+        ..heat::Row::default()
     };
     let scenarios = comparison.scenarios.iter().enumerate().map(|(place, name)| (Some(place), name.as_str()));
     let names: Vec<String> = seesaw.rows.iter().map(|row| row.contrast.model.clone()).collect();
@@ -267,8 +256,8 @@ fn change_cell(difference: &Difference, most: f64) -> heat::Cell {
         Verdict::WithinNoise => "z",
         Verdict::Untested => "undefined",
     };
-    let text = format!("{} {}", glyph(difference.verdict), signed(1000.0 * change, 1)).trim_start().to_owned();
-    let rows = format!("{} rows, {} positive", grouped(difference.rows), grouped(difference.positives));
+    let text = format!("{}\u{a0}{}", glyph(difference.verdict), signed(1000.0 * change, 1)).trim_start().to_owned();
+    let rows = counts(difference.rows, difference.positives);
     let interval = difference.bootstrap.map_or(String::new(), |interval| {
         let [low, high] = [interval.low, interval.high].map(|end| signed(1000.0 * end, 1));
         format!("; interval {low} to {high}, corrected p {}", fixed(interval.p_holm, 3))
@@ -292,6 +281,8 @@ fn cells(comparison: &Comparison) -> Many {
             let range = heat::range(cells.iter().filter_map(|cell| (*cell)?.auc.mean));
             heat::Row {
                 name: place.map_or_else(|| "all rows".to_owned(), |place| comparison.scenarios[place].clone()),
+                // The test rows are the same for every model.
+                note: cells.iter().flatten().next().map_or_else(String::new, |cell| counts(cell.rows, cell.positives)),
                 all: place.is_none(),
                 cells: cells.into_iter().map(|cell| spread_cell(cell, range)).collect(),
             }
@@ -312,7 +303,9 @@ fn cells(comparison: &Comparison) -> Many {
 }
 
 fn spread_cell(cell: Option<&CellSpread>, range: (f64, f64)) -> heat::Cell {
-    let Some(cell) = cell else { return undefined() };
-    let title = format!("{} rows, {} positive", grouped(cell.rows), grouped(cell.positives));
-    heat::Cell::shaded(cell.auc.mean, range, |_| spread(&cell.auc)).with_title(title)
+    cell.map_or_else(undefined, |cell| heat::Cell::shaded(cell.auc.mean, range, |_| spread(&cell.auc)))
+}
+
+fn counts(rows: u64, positives: u64) -> String {
+    format!("{} rows, {} positive", grouped(rows), grouped(positives))
 }

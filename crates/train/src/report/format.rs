@@ -44,11 +44,20 @@ pub fn grouped(count: u64) -> String {
 
 /// `1,234`, `12.3 thousand`, `408.5 thousand`, `12.3 million`.
 pub(super) fn about(count: u64) -> String {
+    rounded(count, ["thousand", "million", "billion"])
+}
+
+/// `1,234`, `12.3 k`, `408.5 k`, `12.3 M`: for columns of tables, whose notes say what the letters mean.
+pub(super) fn short(count: u64) -> String {
+    rounded(count, ["k", "M", "G"])
+}
+
+fn rounded(count: u64, [thousand, million, billion]: [&str; 3]) -> String {
     match count {
         0..10_000 => grouped(count),
-        10_000..1_000_000 => format!("{:.1} thousand", count as f64 / 1e3),
-        1_000_000..1_000_000_000 => format!("{:.1} million", count as f64 / 1e6),
-        _ => format!("{:.1} billion", count as f64 / 1e9),
+        10_000..1_000_000 => format!("{:.1} {thousand}", count as f64 / 1e3),
+        1_000_000..1_000_000_000 => format!("{:.1} {million}", count as f64 / 1e6),
+        _ => format!("{:.1} {billion}", count as f64 / 1e9),
     }
 }
 
@@ -82,6 +91,7 @@ mod tests {
         assert_eq!([fixed(-0.5, 1), fixed(-0.01, 1)], ["−0.5", "0.0"]);
         assert_eq!([signed(0.25, 2), signed(-0.25, 2), signed(0.001, 2)], ["+0.25", "−0.25", "0.00"]);
         assert_eq!([grouped(1_234_567), about(9999), about(408_543)], ["1,234,567", "9,999", "408.5 thousand"]);
+        assert_eq!([short(9999), short(408_543), short(2_500_000_000)], ["9,999", "408.5 k", "2.5 G"]);
         assert_eq!([duration(12.34), duration(250.0), duration(7500.0)], ["12.3 s", "4 min 10 s", "2 h 05 min"]);
         assert_eq!([counted(1, "task"), counted(3, "task")], ["1 task", "3 tasks"]);
     }

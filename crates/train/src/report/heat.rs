@@ -37,11 +37,13 @@ pub(super) struct Column {
 #[derive(Default, Serialize)]
 pub(super) struct Row {
     pub(super) name: String,
+    /// What stands in small letters below the name.
+    pub(super) note: String,
     pub(super) all: bool,
     pub(super) cells: Vec<Cell>,
 }
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 pub(super) struct Cell {
     pub(super) text: String,
     pub(super) class: &'static str,
@@ -84,8 +86,8 @@ impl Cell {
     /// A number on the scale from `low` to `high`; without one, a dash that looks like nothing else.
     pub(super) fn shaded(value: Option<f64>, (low, high): (f64, f64), text: impl Fn(f64) -> String) -> Cell {
         match value {
-            Some(value) => Cell { text: text(value), class: shade(value, low, high), title: String::new() },
-            None => Cell { text: super::format::UNDEFINED.to_owned(), class: "undefined", title: String::new() },
+            Some(value) => Cell { text: text(value), class: shade(value, low, high), ..Cell::default() },
+            None => Cell { text: super::format::UNDEFINED.to_owned(), class: "undefined", ..Cell::default() },
         }
     }
 

@@ -63,8 +63,8 @@ fn attention(number: usize, attention: &Attention, seen: &Inspection) -> Heat {
     let (_, most) = heat::range(attention.weights.iter().flatten().copied());
     let row = |(from, weights): (&String, &Vec<f64>)| heat::Row {
         name: from.clone(),
-        all: false,
         cells: weights.iter().map(|&weight| weight_cell(Some(weight), most)).collect(),
+        ..heat::Row::default()
     };
     let heat = Heat {
         id: format!("attention-{number}"),
@@ -89,8 +89,8 @@ fn gate(number: usize, gate: &Gate) -> Heat {
     };
     let row = |lines: &&[GateLine]| heat::Row {
         name: lines[0].scenario.clone(),
-        all: false,
         cells: lines.iter().flat_map(cells).collect(),
+        ..heat::Row::default()
     };
     let adds = gate.lines.iter().any(|line| line.weights.iter().sum::<f64>() > 1.01);
     let heat = Heat {
@@ -178,8 +178,8 @@ fn importance_heat<'a>(
     };
     let row = |feature: usize| heat::Row {
         name: importance.features[feature].feature.clone(),
-        all: false,
         cells: cells(feature).into_iter().map(cell).collect(),
+        ..heat::Row::default()
     };
     let left = importance.features.len() - shown;
     Heat {

@@ -160,6 +160,7 @@ fn auc_heat(split: &SplitMetrics, range: (f64, f64)) -> Heat {
         name: name.to_owned(),
         all: cells.iter().all(|cell| cell.scenario.is_none()),
         cells: cells.iter().map(|cell| auc_cell(name, cell, range)).collect(),
+        ..heat::Row::default()
     };
     let scenarios = split.cells.chunks(tasks.len().max(1));
     let mut rows: Vec<heat::Row> =
