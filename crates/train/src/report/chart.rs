@@ -83,12 +83,14 @@ const TOP: f64 = 16.0;
 const LEFT: f64 = 44.0;
 /// Least distance of two names at the ends of lines.
 const LABEL: f64 = 12.0;
+/// Letters of a name at the end of a line, at most.
+const NAME: usize = 14;
 
 impl Chart {
     /// Lines over steps.
     pub(super) fn lines(title: String, note: String, axes: Axes, series: Vec<Series>) -> Chart {
         let widest = series.iter().filter(|line| line.label.is_some()).map(|line| line.name.chars().count()).max();
-        let room = widest.map_or(10.0, |letters| 14.0 + 6.2 * letters.min(14) as f64);
+        let room = widest.map_or(10.0, |letters| 14.0 + 6.2 * letters.min(NAME) as f64);
         let mut chart = Chart::framed((440.0, 220.0), room);
         (chart.title, chart.note, chart.x_name) = (title, note, "step".to_owned());
         chart.x_ticks = chart.ticks_x(axes, 4);
@@ -142,7 +144,7 @@ impl Chart {
         Line {
             name: series.name.clone(),
             class: series.class.clone(),
-            label: shown.map_or_else(String::new, |_| shortened(&series.name)),
+            label: shown.map_or_else(String::new, |_| shortened(&series.name, NAME)),
             text_class: shown.cloned().unwrap_or_default(),
             label_at: places.last().map_or(0.0, |place| place.1 + 4.0),
             path: path(&places),
@@ -213,9 +215,9 @@ pub(super) fn ticks((low, high): (f64, f64), count: usize) -> Vec<(f64, usize)> 
     (first..=last).map(|number| (number as f64 * step, places)).collect()
 }
 
-fn shortened(name: &str) -> String {
-    const MOST: usize = 14;
-    if name.chars().count() <= MOST { name.to_owned() } else { name.chars().take(MOST - 1).chain(['…']).collect() }
+/// A name of so many letters at most.
+pub(super) fn shortened(name: &str, most: usize) -> String {
+    if name.chars().count() <= most { name.to_owned() } else { name.chars().take(most - 1).chain(['…']).collect() }
 }
 
 #[cfg(test)]

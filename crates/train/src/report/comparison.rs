@@ -7,7 +7,7 @@ use super::format::{UNDEFINED, counted, decimals, fixed, grouped, short, signed}
 use super::heat::{self, Heat};
 use super::table::{self, Column, Table};
 use super::{Fact, Head, Section};
-use crate::compare::{CellSpread, Comparison, Difference, ModelResult, Seesaw, SeesawRow, Spread, Verdict};
+use crate::compare::{CellSpread, Comparison, Difference, Interval, ModelResult, Seesaw, SeesawRow, Spread, Verdict};
 use crate::{CompareTiming, ModelTiming};
 
 #[derive(Serialize)]
@@ -201,7 +201,7 @@ fn seesaw(comparison: &Comparison) -> Option<Counted> {
     };
     let rows = seesaw.rows.iter().map(row).collect();
     let note = format!(
-        "Change of AUC, in thousandths, beside {}. ▲ on blue: better beyond noise; ▼ on orange: worse beyond noise; no \
+        "Change of AUC, in thousandths, beside {}; below it, on paper or under a pointer, its interval and corrected p. ▲ on blue: better beyond noise; ▼ on orange: worse beyond noise; no \
          shade: within noise; hatched: too few rows of either class to tell. A seesaw is a loss beyond noise in a model \
          that gains elsewhere beyond noise.",
         seesaw.reference
@@ -257,12 +257,8 @@ fn change_cell(difference: &Difference, most: f64) -> heat::Cell {
         Verdict::Untested => "undefined",
     };
     let text = format!("{}\u{a0}{}", glyph(difference.verdict), signed(1000.0 * change, 1)).trim_start().to_owned();
-    let rows = counts(difference.rows, difference.positives);
-    let interval = difference.bootstrap.map_or(String::new(), |interval| {
-        let [low, high] = [interval.low, interval.high].map(|end| signed(1000.0 * end, 1));
-        format!("; interval {low} to {high}, corrected p {}", fixed(interval.p_holm, 3))
-    });
-    heat::Cell { text, class, title: rows + &interval }
+    let title = counts(difference.rows, difference.positives);
+    heat::Cell { text, class, title, aside: difference.bootstrap.as_ref().map_or_else(String::new, interval) }
 }
 
 fn cells(comparison: &Comparison) -> Many {
@@ -300,6 +296,13 @@ fn cells(comparison: &Comparison) -> Many {
     let note = "AUC on test, mean ± standard deviation over seeds; the stronger the shade, the higher within its row."
         .to_owned();
     Many { note, heats: comparison.tasks.iter().enumerate().map(heat).collect() }
+}
+
+/// Where a difference may lie, in thousandths, and its p.
+pub(super) fn interval(interval: &Interval) -> String {
+    let [low, high] = [interval.low, interval.high].map(|end| signed(1000.0 * end, 1));
+    let p = if interval.p_holm < 0.0005 { "< 0.001".to_owned() } else { fixed(interval.p_holm, 3) };
+    format!("{low} to\u{a0}{high}, p\u{a0}{p}")
 }
 
 fn spread_cell(cell: Option<&CellSpread>, range: (f64, f64)) -> heat::Cell {

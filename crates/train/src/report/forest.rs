@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::chart::{Tick, ticks};
-use super::comparison::glyph;
+use super::chart::{Tick, shortened, ticks};
+use super::comparison::{glyph, interval};
 use super::format::{UNDEFINED, at, fixed, signed};
 use crate::compare::{Comparison, Contrast, Difference, Verdict};
 
@@ -19,8 +19,10 @@ struct Panel {
     title: String,
     width: f64,
     height: f64,
-    left: f64,
-    right: f64,
+    /// Where names end, changes begin, and intervals begin.
+    names: f64,
+    changes: f64,
+    intervals: f64,
     zero: f64,
     ticks: Vec<Tick>,
     rows: Vec<Row>,
@@ -37,13 +39,17 @@ struct Row {
     text_class: &'static str,
     shape: String,
     shape_class: &'static str,
-    title: String,
     text: String,
+    interval: String,
 }
 
-const WIDTH: f64 = 460.0;
-const LEFT: f64 = 120.0;
-const RIGHT: f64 = 360.0;
+/// Room for a letter of a name; for the drawing; for a change; for an interval.
+const LETTER: f64 = 7.4;
+const PLOT: f64 = 190.0;
+const CHANGE: f64 = 72.0;
+const INTERVAL: f64 = 150.0;
+/// Letters of a name at most: its whole stands in the table of models.
+const LETTERS: usize = 24;
 const TOP: f64 = 26.0;
 const STEP: f64 = 20.0;
 
@@ -58,7 +64,7 @@ pub(super) fn of(comparison: &Comparison) -> Option<Forest> {
     let resampling = &comparison.resampling;
     let note = format!(
         "AUC of each model less that of {}, in thousandths, over all rows of test, with {}% intervals from {} draws of \
-         {}s and seeds (not corrected for their number; marks are). ▲ better, ▼ worse, ○ within noise.",
+         {}s and seeds (not corrected for their number; marks and p are). ▲ better, ▼ worse, ○ within noise.",
         comparison.against,
         fixed(100.0 * resampling.level, 0),
         resampling.draws,
@@ -78,17 +84,21 @@ fn panel<'a>(title: String, contrasts: &'a [Contrast], of: impl Fn(&'a Contrast)
         ends.fold((0.0, 0.0), |(low, high): (f64, f64), end| (low.min(1000.0 * end), high.max(1000.0 * end)));
     let room = ((high - low) * 0.05).max(0.05);
     let (low, high) = (low - room, high + room);
-    let place = |value: f64| at(LEFT + (1000.0 * value - low) / (high - low) * (RIGHT - LEFT));
+    let longest = contrasts.iter().map(|contrast| contrast.model.chars().count().min(LETTERS)).max().unwrap_or(0);
+    let left = at(16.0 + LETTER * longest as f64);
+    let right = left + PLOT;
+    let place = |value: f64| at(left + (1000.0 * value - low) / (high - low) * PLOT);
     let tick = |(value, places): (f64, usize)| Tick { at: place(value / 1000.0), label: fixed(value, places) };
     let rows = found.iter().enumerate();
     let rows = rows
         .map(|(number, (contrast, difference))| row(&contrast.model, TOP + STEP * number as f64, *difference, place));
     Panel {
         title,
-        width: WIDTH,
+        width: right + CHANGE + INTERVAL,
         height: TOP + STEP * found.len() as f64 + 14.0,
-        left: LEFT,
-        right: RIGHT,
+        names: left - 8.0,
+        changes: right + 8.0,
+        intervals: right + CHANGE,
         zero: place(0.0),
         ticks: ticks((low, high), 4).into_iter().map(tick).collect(),
         rows: rows.collect(),
@@ -97,7 +107,7 @@ fn panel<'a>(title: String, contrasts: &'a [Contrast], of: impl Fn(&'a Contrast)
 
 fn row(model: &str, y: f64, difference: Option<&Difference>, place: impl Fn(f64) -> f64) -> Row {
     let change = difference.and_then(|difference| difference.change);
-    let interval = difference.and_then(|difference| difference.bootstrap);
+    let found = difference.and_then(|difference| difference.bootstrap);
     let verdict = difference.map_or(Verdict::Untested, |difference| difference.verdict);
     let x = change.map(&place);
     let (class, text_class, shape_class) = match verdict {
@@ -105,23 +115,19 @@ fn row(model: &str, y: f64, difference: Option<&Difference>, place: impl Fn(f64)
         Verdict::Worse => ("c2 unbroken", "t2", "solid worse"),
         Verdict::WithinNoise | Verdict::Untested => ("faint", "", "hollow"),
     };
-    let told = |value: f64| signed(1000.0 * value, 1);
-    let text = change.map_or_else(|| UNDEFINED.to_owned(), |change| format!("{} {}", told(change), glyph(verdict)));
-    let title = interval.map_or_else(String::new, |interval| {
-        format!("{} to {}, corrected p {}", told(interval.low), told(interval.high), fixed(interval.p_holm, 3))
-    });
+    let told = |change: f64| format!("{} {}", signed(1000.0 * change, 1), glyph(verdict));
     Row {
-        name: model.to_owned(),
+        name: shortened(model, LETTERS),
         y,
         x,
-        low: interval.map(|interval| place(interval.low)),
-        high: interval.map(|interval| place(interval.high)),
+        low: found.map(|interval| place(interval.low)),
+        high: found.map(|interval| place(interval.high)),
         class,
         text_class,
         shape: x.map_or_else(String::new, |x| shape(verdict, x, y)),
         shape_class,
-        title,
-        text,
+        text: change.map_or_else(|| UNDEFINED.to_owned(), told),
+        interval: found.as_ref().map_or_else(String::new, interval),
     }
 }
 

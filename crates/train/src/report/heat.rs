@@ -47,7 +47,10 @@ pub(super) struct Row {
 pub(super) struct Cell {
     pub(super) text: String,
     pub(super) class: &'static str,
+    /// What a pointer finds; more of the same that can be done without.
     pub(super) title: String,
+    /// What a pointer finds on a screen and stands below the number on paper.
+    pub(super) aside: String,
 }
 
 /// Steps of shading, from low to high.
@@ -93,6 +96,10 @@ impl Cell {
 
     pub(super) fn with_title(self, title: String) -> Cell {
         Cell { title, ..self }
+    }
+
+    pub(super) fn with_aside(self, aside: String) -> Cell {
+        Cell { aside, ..self }
     }
 }
 

@@ -173,8 +173,8 @@ fn importance_heat<'a>(
     let cell = |cell: &ImportanceCell| {
         let noise = cell.drop.zip(cell.spread).is_some_and(|(drop, spread)| drop <= 2.0 * spread);
         let shaded = heat::Cell::shaded(cell.drop, (0.0, most.max(1e-9)), |drop| fixed(1000.0 * drop, 1));
-        let title = cell.spread.map_or_else(String::new, |spread| format!("spread {}", fixed(1000.0 * spread, 2)));
-        heat::Cell { class: if noise { "z" } else { shaded.class }, ..shaded }.with_title(title)
+        let spread = cell.spread.map_or_else(String::new, |spread| format!("± {}", fixed(1000.0 * spread, 2)));
+        heat::Cell { class: if noise { "z" } else { shaded.class }, ..shaded }.with_aside(spread)
     };
     let row = |feature: usize| heat::Row {
         name: importance.features[feature].feature.clone(),

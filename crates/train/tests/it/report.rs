@@ -198,6 +198,10 @@ fn the_page_of_a_comparison_holds_its_numbers_and_marks_what_is_beyond_noise() {
     {
         assert!(page.contains(text), "{text:?} is not in the page");
     }
+    // What a pointer finds stands on paper too.
+    for text in ["\">−24.2 to −20.2, p 0.020</text>", "<small class=\"aside\">+4.5 to +8.5, p 0.020<"] {
+        assert!(page.contains(text), "{text:?} is not in the page");
+    }
     assert!(page.contains("408.5 k") && page.contains("1,000 rows, 100 positive"), "counts are not in the page");
     assert!(page.contains("class=\"b4\"") && page.contains("class=\"w3\"") && page.contains("class=\"z\""));
 }
