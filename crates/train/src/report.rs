@@ -9,9 +9,10 @@
 //! | `heat`, `chart`, `table` | what pages are made of: plain data with numbers already written out |
 //! | `format` | numbers as text |
 //! | `templates` | HTML and CSS; every value is escaped there, and nowhere else |
+//! | `palette` | tests of the colours |
 //!
 //! Pages are made from files alone, so the same run gives the same page, but for the box on cost, which reads
-//! `timing.json`. Colour is never the only sign: cells hold their numbers, lines have dashes and names.
+//! `timing.json`. Hue is never the only sign: cells hold their numbers and marks, lines have dashes and names.
 
 mod chart;
 mod comparison;
@@ -22,6 +23,8 @@ mod forest;
 mod format;
 mod heat;
 mod inside;
+#[cfg(test)]
+mod palette;
 mod reliability;
 mod table;
 mod train;

@@ -153,7 +153,8 @@ pub(super) fn glyph(verdict: Verdict) -> &'static str {
     match verdict {
         Verdict::Better => "▲",
         Verdict::Worse => "▼",
-        Verdict::WithinNoise | Verdict::Untested => "",
+        Verdict::WithinNoise => "≈",
+        Verdict::Untested => UNDEFINED,
     }
 }
 
@@ -184,7 +185,7 @@ fn tasks(comparison: &Comparison) -> Shown {
     let heat = Heat { id: "overall".into(), corner: "model".into(), rows, ..Heat::default() };
     let note = format!(
         "AUC over all rows of test; the stronger the shade, the higher within its column. ▲ better and ▼ worse than {}, beyond noise: 5% \
-         by bootstrap, corrected for the number of tasks (Holm).",
+         by bootstrap, corrected for the number of tasks (Holm). ≈ within noise.",
         comparison.against
     );
     Shown { note, heat: heat.with_columns(&[String::new()], &columns) }
@@ -201,8 +202,8 @@ fn seesaw(comparison: &Comparison) -> Option<Counted> {
     };
     let rows = seesaw.rows.iter().map(row).collect();
     let note = format!(
-        "Change of AUC, in thousandths, beside {}; below it, on paper or under a pointer, its interval and corrected p. ▲ on blue: better beyond noise; ▼ on orange: worse beyond noise; no \
-         shade: within noise; hatched: too few rows of either class to tell. A seesaw is a loss beyond noise in a model \
+        "Change of AUC, in thousandths, beside {}; below it, on paper or under a pointer, its interval and corrected p. ▲ on blue: better beyond noise; ▼ on orange: worse beyond noise; ≈ without \
+         a shade: within noise; – hatched: too few rows of either class to tell. A seesaw is a loss beyond noise in a model \
          that gains elsewhere beyond noise.",
         seesaw.reference
     );
@@ -256,7 +257,7 @@ fn change_cell(difference: &Difference, most: f64) -> heat::Cell {
         Verdict::WithinNoise => "z",
         Verdict::Untested => "undefined",
     };
-    let text = format!("{}\u{a0}{}", glyph(difference.verdict), signed(1000.0 * change, 1)).trim_start().to_owned();
+    let text = format!("{}\u{a0}{}", signed(1000.0 * change, 1), glyph(difference.verdict));
     let title = counts(difference.rows, difference.positives);
     heat::Cell { text, class, title, aside: difference.bootstrap.as_ref().map_or_else(String::new, interval) }
 }

@@ -5,23 +5,15 @@ use serde_json::Value;
 
 use super::Fact;
 use super::files::Files;
-use super::format::{about, duration, grouped};
+use super::format::{about, counted, duration, grouped};
+use super::table::{self, Column, Table};
 use super::train::took;
 
 #[derive(Serialize)]
 pub(super) struct Cost {
     facts: Vec<Fact>,
-    parts: Vec<Share>,
+    parts: Table,
     note: String,
-}
-
-/// A part of the time.
-#[derive(Serialize)]
-struct Share {
-    name: &'static str,
-    class: &'static str,
-    share: f64,
-    text: String,
 }
 
 impl Cost {
@@ -31,7 +23,7 @@ impl Cost {
         let mut facts = vec![
             Fact::new("time", took(files)),
             Fact::new("training", format!("{} rows/s", grouped(timing.rows_per_second.round() as u64)))
-                .with_note(format!("on {} threads", timing.threads)),
+                .with_note(format!("on {}", counted(timing.threads, "thread"))),
         ];
         facts.extend(
             timing
@@ -51,21 +43,26 @@ impl Cost {
     }
 }
 
-fn parts(files: &Files) -> Vec<Share> {
+/// What the time was spent on, with bars: side by side in one bar, eight shades could not be told apart.
+fn parts(files: &Files) -> Table {
     let seconds = &files.timing.seconds;
     let inner = seconds.embedding + seconds.forward + seconds.backward + seconds.update;
     let parts = [
-        ("preparing", "s1", seconds.preparing),
-        ("embeddings", "s2", seconds.embedding),
-        ("forward", "s4", seconds.forward),
-        ("backward", "s6", seconds.backward),
-        ("update", "s8", seconds.update),
-        ("reading and the rest", "s3", (seconds.training - inner).max(0.0)),
-        ("evaluating", "w2", seconds.evaluating),
-        ("saving", "w3", seconds.saving),
+        ("preparing", seconds.preparing),
+        ("embeddings", seconds.embedding),
+        ("forward", seconds.forward),
+        ("backward", seconds.backward),
+        ("update", seconds.update),
+        ("reading and the rest", (seconds.training - inner).max(0.0)),
+        ("evaluating", seconds.evaluating),
+        ("saving", seconds.saving),
     ];
-    let total: f64 = parts.iter().map(|(_, _, seconds)| seconds).sum();
-    let share = |seconds: f64| (1000.0 * seconds / total).round() / 10.0;
-    let shown = parts.into_iter().filter(|(_, _, seconds)| total > 0.0 && *seconds > 0.0);
-    shown.map(|(name, class, seconds)| Share { name, class, share: share(seconds), text: duration(seconds) }).collect()
+    let most = parts.iter().map(|(_, seconds)| *seconds).fold(0.0, f64::max);
+    let row = |(name, seconds): &(&str, f64)| {
+        let share = Some((1000.0 * seconds / most).round() / 10.0);
+        let cell = table::Cell { share, ..table::Cell::number(duration(*seconds)) };
+        table::Row { name: (*name).to_owned(), all: false, cells: vec![cell] }
+    };
+    let rows = parts.iter().filter(|(_, seconds)| *seconds > 0.0).map(row).collect();
+    Table { id: "time".into(), columns: vec![Column::text("part"), Column::number("time")], rows, ..Table::default() }
 }

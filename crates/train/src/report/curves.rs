@@ -35,14 +35,11 @@ struct Spark {
 /// Points of a curve at most: more cannot be seen.
 const POINTS: usize = 240;
 
-/// More scenarios than this are drawn as thin lines without names.
-const NAMED: usize = 6;
-
 /// The share of the steps whose loss may lie above the drawing.
 const FIRST: f64 = 0.08;
 
-/// Kinds of lines that can be told apart.
-const KINDS: usize = 5;
+/// Kinds of lines that can be told apart. More scenarios than this are drawn as thin lines without names.
+pub(super) const KINDS: usize = 6;
 
 /// An evaluation while training.
 struct Seen<'a> {
@@ -102,10 +99,10 @@ fn loss_panel(files: &Files, evaluations: &[Seen<'_>], task: &str, best: Option<
 fn auc_panel(evaluations: &[Seen<'_>], part: &str, task: &str, best: Option<u64>) -> Option<Chart> {
     let metrics = evaluations.first()?.metrics;
     let scenarios: Vec<&str> = names(metrics, task);
-    let named = scenarios.len() <= NAMED;
+    let named = scenarios.len() <= KINDS;
     let mut series = Vec::new();
     for (number, scenario) in scenarios.iter().enumerate() {
-        let kind = number % KINDS + 1;
+        let kind = number + 1;
         series.push(Series {
             name: (*scenario).to_owned(),
             class: if named { format!("c{kind}") } else { "faint".to_owned() },

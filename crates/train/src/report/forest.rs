@@ -64,7 +64,7 @@ pub(super) fn of(comparison: &Comparison) -> Option<Forest> {
     let resampling = &comparison.resampling;
     let note = format!(
         "AUC of each model less that of {}, in thousandths, over all rows of test, with {}% intervals from {} draws of \
-         {}s and seeds (not corrected for their number; marks and p are). ▲ better, ▼ worse, ○ within noise.",
+         {}s and seeds (not corrected for their number; marks and p are). ▲ better, ▼ worse, ≈ (a ring) within noise.",
         comparison.against,
         fixed(100.0 * resampling.level, 0),
         resampling.draws,

@@ -134,7 +134,7 @@ fn experts_row(of: ExpertUse) -> table::Row {
 fn importance_note(importance: &Importance) -> String {
     format!(
         "What AUC is lost, in thousandths, when the values of a feature are shuffled among the rows of the same scenario: \
-         means of {} over {} rows. Grey letters: within twice its spread over shuffles. What is constant within \
+         means of {} over {} rows. ≈ in grey: within twice its spread over shuffles. What is constant within \
          scenarios, as the scenario itself, loses nothing by construction.",
         counted(importance.shuffles, "shuffle"),
         grouped(importance.rows)
@@ -170,10 +170,14 @@ fn importance_heat<'a>(
 ) -> Heat {
     let shown = importance.features.len().min(FEATURES);
     let (_, most) = heat::range((0..shown).flat_map(&cells).filter_map(|cell| cell.drop));
+    // Digits in front of the point leave no room for one behind it, where scenarios are many.
+    let places = usize::from(most < 0.1);
     let cell = |cell: &ImportanceCell| {
         let noise = cell.drop.zip(cell.spread).is_some_and(|(drop, spread)| drop <= 2.0 * spread);
-        let shaded = heat::Cell::shaded(cell.drop, (0.0, most.max(1e-9)), |drop| fixed(1000.0 * drop, 1));
-        let spread = cell.spread.map_or_else(String::new, |spread| format!("± {}", fixed(1000.0 * spread, 2)));
+        let mark = if noise { "≈" } else { "" };
+        let text = |drop| format!("{mark}{}", fixed(1000.0 * drop, places));
+        let shaded = heat::Cell::shaded(cell.drop, (0.0, most.max(1e-9)), text);
+        let spread = cell.spread.map_or_else(String::new, |spread| format!("± {}", fixed(1000.0 * spread, places + 1)));
         heat::Cell { class: if noise { "z" } else { shaded.class }, ..shaded }.with_aside(spread)
     };
     let row = |feature: usize| heat::Row {

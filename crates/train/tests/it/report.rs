@@ -194,7 +194,7 @@ fn the_page_of_a_comparison_holds_its_numbers_and_marks_what_is_beyond_noise() {
     assert_stands_alone(&page);
     // Numbers and their signs are not parted at the end of a line.
     let page = page.replace('\u{a0}', " ");
-    for text in ["0.7123 ± 0.0011", "▲ +6.5", "▼ −4.1", "0.6901 ± 0.0030 ▼", "&lt;tab&gt; 1", "R1", ">12,346<"]
+    for text in ["0.7123 ± 0.0011", "+6.5 ▲", "−4.1 ▼", "0.6901 ± 0.0030 ▼", "&lt;tab&gt; 1", "R1", ">12,346<"]
     {
         assert!(page.contains(text), "{text:?} is not in the page");
     }
