@@ -41,6 +41,12 @@ pub(crate) fn count_here() {
     COUNTED.set(true);
 }
 
+/// From now on it is none of them.
+#[allow(dead_code, reason = "for those that work with several pools, one after the other")]
+pub(crate) fn count_here_no_more() {
+    COUNTED.set(false);
+}
+
 /// Allocations of the threads that work while `work` runs.
 pub(crate) fn during(work: impl FnOnce()) -> usize {
     let before = ALLOCATIONS.load(Ordering::Relaxed);
