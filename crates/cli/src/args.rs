@@ -136,7 +136,7 @@ pub(crate) struct CompareArguments {
     /// Continue the comparison of `--out`: what has ended is kept, what was broken off goes on from its checkpoint.
     #[arg(long, requires = "out", requires = "models")]
     pub(crate) resume: bool,
-    /// Set a key of the config, for all models. Repeatable.
+    /// Set a key of the config: one of `train` for all models, one of `model` for the config's own. Repeatable.
     #[arg(long = "set", value_name = "KEY=VALUE", value_parser = key_and_value, requires = "models")]
     pub(crate) sets: Vec<(String, String)>,
     /// Scale the widths of all models but the first until their dense parameters are within 3% of the first one's.

@@ -129,7 +129,7 @@ impl Compared {
     /// The files of a comparison's folder, by name.
     fn files(&self) -> [(&'static str, String); 4] {
         [
-            ("compare.json", self.comparison.to_json()),
+            (COMPARISON, self.comparison.to_json()),
             ("compare.csv", self.csv.clone()),
             ("timing.json", pretty(&self.timing)),
             ("report.html", comparison_page(&self.comparison, &self.timing)),
@@ -173,6 +173,7 @@ pub fn compare(mut runs: CompareRuns, mut options: CompareOptions<'_>) -> Result
     if runs.out.exists() && !runs.resume {
         return Err(TrainError::RunExists { path: runs.out });
     }
+    nothing_is_lost(&runs)?;
     options.observer.event(RunEvent::Reading);
     let (shared, truth) = pool::pool(options.threads)?.install(|| read(&runs.models[0], options.stop))?;
     let factors = widths::matched(&mut runs, shared.inputs.encoder.layout())?;
@@ -187,6 +188,31 @@ pub fn compare(mut runs: CompareRuns, mut options: CompareOptions<'_>) -> Result
     }
     Ok(compared)
 }
+
+/// Refuses to write over a comparison of models or seeds that are not asked for any more.
+fn nothing_is_lost(runs: &CompareRuns) -> Result<(), TrainError> {
+    let path = runs.out.join(COMPARISON);
+    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
+    let Ok(before) = Comparison::from_json(&text) else { return Ok(()) };
+    let here = runs.out.display();
+    let other = "name all of them, or another folder with --out";
+    for model in &before.models {
+        if !runs.models.iter().any(|asked| asked.name == model.name) {
+            return Err(comparison(format!("{here} compares `{}` too: {other}", model.name)));
+        }
+        if let Some(run) = model.runs.iter().find(|run| !runs.seeds.contains(&run.seed)) {
+            return Err(comparison(format!("{here} compares seed {} too: {other}", run.seed)));
+        }
+    }
+    let was_matched = before.models.iter().any(|model| model.width_factor.is_some());
+    if before.models.len() > 1 && runs.match_parameters != was_matched {
+        let was = if was_matched { "with" } else { "without" };
+        return Err(comparison(format!("{here} was made {was} --match-parameters: name another folder with --out")));
+    }
+    Ok(())
+}
+
+const COMPARISON: &str = "compare.json";
 
 /// Compares finished runs on the test rows that they share; runs that differ in nothing but their seed are one model.
 ///

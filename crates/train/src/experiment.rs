@@ -129,14 +129,16 @@ impl Experiment {
     }
 
     /// The experiment of one model of a comparison, named after it: a preset, a name of `[compare.models]`, or a TOML
-    /// file whose `[model]` and `[train]` count. All else is the file's own; see [`CompareConfig`].
+    /// file whose `[model]` and `[train]` count. All else is the file's own; see [`CompareConfig`]. A value of the command
+    /// line for a key of `train` is put over what the model says, one for a key of `model` under it.
     ///
     /// # Errors
     /// If there is no such model, and otherwise like [`Experiment::load`].
     pub fn load_model(path: &Path, sets: &[(String, String)], model: &str) -> Result<Experiment, ExperimentError> {
         let text = text_of(path)?;
         let item = Item::read(model)?;
-        let sources = Sources { file: path, text: &text, sets, late: 0, fragment: item.fragment() };
+        let (sets, late) = compared::for_all_models(sets);
+        let sources = Sources { file: path, text: &text, sets: &sets, late, fragment: item.fragment() };
         Experiment::from_sources(&sources, Some(&item))
     }
 

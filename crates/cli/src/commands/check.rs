@@ -4,7 +4,7 @@ use std::fmt::Write;
 
 use hinet_train::{CheckReport, PartReport, check};
 
-use super::train::load;
+use super::train::{load, quoted, quoted_sets};
 use crate::args::{CheckArguments, Format, ThreadArguments};
 use crate::failure::failed;
 use crate::output::{Talk, grouped, print};
@@ -21,7 +21,9 @@ pub(crate) fn run(arguments: &CheckArguments, talk: Talk) -> anyhow::Result<()> 
     if report.has_errors() {
         return Err(failed("training or evaluation would be refused, see the lines that begin with `error`"));
     }
-    talk.say(format_args!("\nnothing stops training; next:\n  hinet train {}", arguments.config.config.display()));
+    let mut next = vec![format!("hinet train {}", quoted(&arguments.config.config))];
+    next.extend(quoted_sets(&arguments.config.sets));
+    talk.say(format_args!("\nnothing stops training; next:\n  {}", next.join(" ")));
     Ok(())
 }
 

@@ -4,7 +4,8 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::atomic::AtomicBool;
 
-use hinet_train::{CompareOptions, CompareRuns, Compared, Experiment, RunFolder, compare, compare_runs};
+use anyhow::Context;
+use hinet_train::{CompareOptions, CompareRuns, Compared, Experiment, RunFolder, TuneResult, compare, compare_runs};
 
 use super::train::{quoted, quoted_sets};
 use crate::args::{CompareArguments, Format};
@@ -41,7 +42,7 @@ fn trained(arguments: &CompareArguments, talk: Talk) -> anyhow::Result<ExitCode>
     let [config] = arguments.targets.as_slice() else {
         return Err(usage("--models takes one config; finished runs are compared without --models"));
     };
-    let runs = planned(arguments, config)?;
+    let runs = planned(arguments, config, talk)?;
     let out = runs.out.clone();
     let mut watcher = CompareWatcher::new(talk);
     let result = compare(runs, options(arguments, interrupt::stop_flag()?, &mut watcher));
@@ -77,9 +78,9 @@ fn options<'a>(
     }
 }
 
-fn planned(arguments: &CompareArguments, config: &Path) -> anyhow::Result<CompareRuns> {
+fn planned(arguments: &CompareArguments, config: &Path, talk: Talk) -> anyhow::Result<CompareRuns> {
     let base = Experiment::load(config, &arguments.sets)?;
-    let names = named(&arguments.models)?;
+    let names = named(&arguments.models, talk)?;
     let models = names.iter().map(|model| Experiment::load_model(config, &arguments.sets, model));
     let fresh = || RunFolder::fresh_path(Path::new("runs"), &format!("{}-compare", base.name));
     Ok(CompareRuns {
@@ -94,7 +95,7 @@ fn planned(arguments: &CompareArguments, config: &Path) -> anyhow::Result<Compar
 }
 
 /// The models that were typed, with the TOML files of a folder in its place, in the order of their names.
-fn named(typed: &[String]) -> anyhow::Result<Vec<String>> {
+fn named(typed: &[String], talk: Talk) -> anyhow::Result<Vec<String>> {
     let mut names = Vec::new();
     for typed in typed.iter().map(|typed| typed.trim()) {
         if !Path::new(typed).is_dir() {
@@ -110,9 +111,37 @@ fn named(typed: &[String]) -> anyhow::Result<Vec<String>> {
             return Err(usage(format!("{typed}: expected the TOML files of models in this folder, found none")));
         }
         files.sort();
+        tuned_alike(Path::new(typed), &files, talk)?;
         names.extend(files.iter().map(|path| path.display().to_string()));
     }
     Ok(names)
+}
+
+/// Refuses a folder of tuned models in which one has not ended, and says where some had more trials than others.
+fn tuned_alike(folder: &Path, files: &[PathBuf], talk: Talk) -> anyhow::Result<()> {
+    let mut trials = Vec::new();
+    for entry in std::fs::read_dir(folder)?.collect::<Result<Vec<_>, _>>()? {
+        let (path, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+        if !path.join("trials.jsonl").is_file() {
+            continue;
+        }
+        if !files.contains(&folder.join(format!("{name}.toml"))) {
+            let told = format!("the tuning of `{name}` in {} has not ended: go on with", folder.display());
+            return Err(usage(format!("{told} `hinet tune --models ... --resume`, or remove {}", path.display())));
+        }
+        let text = std::fs::read_to_string(path.join("tune.json"))?;
+        let result = TuneResult::from_json(&text).with_context(|| path.join("tune.json").display().to_string())?;
+        trials.push((result.trials.iter().filter(|trial| trial.rung == 0).count(), name));
+    }
+    trials.sort();
+    if let [(fewest, one), .., (most, other)] = &trials[..]
+        && fewest < most
+    {
+        talk.say(format_args!(
+            "warning: models were not tuned alike: trials of `{one}`: {fewest}, of `{other}`: {most}"
+        ));
+    }
+    Ok(())
 }
 
 fn shown(compared: &Compared, format: Format) -> String {

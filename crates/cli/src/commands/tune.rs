@@ -6,7 +6,7 @@ use hinet_train::{
     TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuning, tune, tune_models,
 };
 
-use super::train::quoted;
+use super::train::{quoted, quoted_sets};
 use crate::args::{Format, TuneArguments};
 use crate::interrupt;
 use crate::output::{Talk, print};
@@ -38,7 +38,9 @@ pub(crate) fn run(arguments: &TuneArguments, talk: Talk) -> anyhow::Result<ExitC
         tune_models(&tunings, &arguments.out, options).map(|tuned| {
             let results: Vec<TuneResult> = tuned.into_iter().map(|tuned| tuned.result).collect();
             let out = quoted(&arguments.out);
-            let said = format!("\nthe best settings: {out}\nnext:\n  hinet compare {} --models {out}", quoted(config));
+            let mut next = vec![format!("hinet compare {} --models {out}", quoted(config))];
+            next.extend(quoted_sets(&arguments.config.sets));
+            let said = format!("\nthe best settings: {out}\nnext:\n  {}", next.join(" "));
             (several(&results, format), said)
         })
     };

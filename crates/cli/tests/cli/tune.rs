@@ -218,6 +218,30 @@ fn models_are_tuned_in_turn_and_their_best_settings_are_what_a_comparison_takes(
 }
 
 #[test]
+fn a_folder_of_tuned_models_is_compared_whole_and_inequality_is_told() {
+    let place = Place::with_data();
+    place.write("hinet.toml", &format!("{CONFIG}{MODELS}"));
+    place.succeeds("tune hinet.toml --models hinet,small --out tuned --trials 1 --quiet");
+    let compare = "compare hinet.toml --models tuned --seeds 1 --draws 100";
+    place.succeeds(&format!("{compare} --set train.epochs=1 --out both --quiet"));
+    for model in ["hinet", "small"] {
+        let config = place.read(&format!("both/{model}/seed-7/config.toml"));
+        assert!(config.contains("epochs = 1\n"), "--set is for all models, {model}:\n{config}");
+    }
+    place.refuses(
+        2,
+        &format!("{compare} --resume --out both --set train.epochs=1").replace("tuned", "hinet"),
+        &["`small` too"],
+    );
+    place.succeeds("tune hinet.toml --models hinet --out tuned --trials 2 --resume --quiet");
+    let talk = place.run(&format!("{compare} --out other --set train.epochs=1")).stderr;
+    let talk = String::from_utf8_lossy(&talk);
+    assert!(talk.contains("trials of `small`: 1, of `hinet`: 2"), "{talk}");
+    fs_err::remove_file(place.path("tuned/small.toml")).expect("it was written");
+    place.refuses(2, &format!("{compare} --out third"), &["`small`", "has not ended", "--resume"]);
+}
+
+#[test]
 fn what_models_of_a_comparison_share_is_not_tuned_model_by_model() {
     let place = Place::with_data();
     place.write("hinet.toml", &format!("{CONFIG}{MODELS}"));
@@ -230,6 +254,8 @@ fn what_models_of_a_comparison_share_is_not_tuned_model_by_model() {
     place.refuses(2, options, &["hinet.toml:", "no model `smalll`; did you mean `small`?"]);
     place.refuses(2, "tune hinet.toml --out tuned", &["no model `smalll`"]);
     place.refuses(2, "tune hinet.toml --out tuned --models minet", &["no model `minet`"]);
+    place.write("odd.toml", &format!("{CONFIG}\n[compare.models.\"a/b\"]\npreset = \"hinet\"\n"));
+    place.refuses(2, "compare odd.toml --models a/b", &["a/b", "a name that can be a folder's"]);
     assert!(!place.path("tuned").exists());
     fs_err::create_dir(place.path("empty")).expect("a writable temporary folder");
     place.refuses(2, "compare hinet.toml --models empty", &["empty", "TOML files"]);

@@ -104,10 +104,22 @@ fn fragment(text: &str) -> Result<[Vec<Entry>; 2], Vec<Mismatch>> {
     Ok(["model", "train"].map(|table| entries_of(node.get(table))))
 }
 
+/// Values of the command line with those for `train` once more at the end, and how many these are: they are put over
+/// what each model says of itself.
+pub(super) fn for_all_models(sets: &[(String, String)]) -> (Vec<(String, String)>, usize) {
+    let again = sets.iter().filter(|(key, _)| key == "train" || key.starts_with("train."));
+    let all: Vec<(String, String)> = sets.iter().chain(again).cloned().collect();
+    let late = all.len() - sets.len();
+    (all, late)
+}
+
 fn named(tree: &Node, name: &str) -> Result<[Vec<Entry>; 2], ExperimentError> {
     let written = tree.find("compare.models").and_then(|models| models.get(name));
     if !is_model(tree, name) {
         return Err(unknown_model(tree, name));
+    }
+    if let Err(expected) = super::meaning::name_of_folder(name) {
+        return Err(ExperimentError::ModelName { name: name.to_owned(), expected });
     }
     let of_train = |entry: &Entry| train_keys().contains(&entry.key);
     let (train, mut model): (Vec<Entry>, Vec<Entry>) = entries_of(written).into_iter().partition(of_train);

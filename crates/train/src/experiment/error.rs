@@ -29,6 +29,14 @@ pub enum ExperimentError {
         /// The names that there are.
         known: String,
     },
+    /// A model of a comparison whose runs could have no folder.
+    #[error("`[compare.models.{name:?}]`: {expected}")]
+    ModelName {
+        /// Its name.
+        name: String,
+        /// What was expected.
+        expected: String,
+    },
     /// A model of a comparison that says options and not of what.
     #[error(
         "`[compare.models.{name}]` does not say what it is made from, and `{name}` is no preset: add `preset = \"hinet\"` or another"

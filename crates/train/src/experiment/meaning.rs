@@ -36,10 +36,17 @@ fn problem(found: &mut Found, key: impl Into<String>, message: impl Into<String>
 }
 
 fn check_name(experiment: &Experiment, found: &mut Found) {
-    let name = &experiment.name;
-    if name.trim().is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0', '\n']) {
-        problem(found, "name", format!("expected a name that can be a folder's, found {name:?}"));
+    if let Err(expected) = name_of_folder(&experiment.name) {
+        problem(found, "name", expected);
     }
+}
+
+/// Whether a run's folder can be called so; the error is a message for the user.
+pub(super) fn name_of_folder(name: &str) -> Result<(), String> {
+    if name.trim().is_empty() || name.starts_with('.') || name.contains(['/', '\\', '\0', '\n']) {
+        return Err(format!("expected a name that can be a folder's, found {name:?}"));
+    }
+    Ok(())
 }
 
 fn check_data(experiment: &Experiment, found: &mut Found) {

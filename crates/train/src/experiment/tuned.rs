@@ -146,7 +146,8 @@ impl Tuning {
         model: Option<Item>,
     ) -> Result<Tuning, ExperimentError> {
         let fragment = model.as_ref().and_then(Item::fragment);
-        let sources = Sources { file: path, text: &text, sets, late: 0, fragment };
+        let (for_all, late) = compared::for_all_models(sets);
+        let sources = Sources { file: path, text: &text, sets: &for_all, late, fragment };
         let experiment = Experiment::from_sources(&sources, model.as_ref())?;
         let mut tree = Node::parse(&text).expect("it was parsed just now");
         apply_sets(&mut tree, sets, 0..sets.len()).expect("they were applied just now");
@@ -190,10 +191,10 @@ impl Tuning {
     /// # Errors
     /// If its values contradict one another.
     pub fn experiment(&self, setting: &Setting) -> Result<Experiment, ExperimentError> {
-        let mut sets = self.sets.clone();
+        let (mut sets, again) = compared::for_all_models(&self.sets);
         sets.extend(setting.iter().map(|(key, value)| (key.clone(), toml(value))));
         let fragment = self.model.as_ref().and_then(Item::fragment);
-        let late = setting.len();
+        let late = again + setting.len();
         let sources = Sources { file: &self.path, text: &self.text, sets: &sets, late, fragment };
         Experiment::from_sources(&sources, self.model.as_ref())
     }

@@ -83,6 +83,8 @@ const TOP: f64 = 16.0;
 const LEFT: f64 = 44.0;
 /// Least distance of two names at the ends of lines.
 const LABEL: f64 = 12.0;
+/// Half the length of the stroke that a point alone is drawn as.
+const STROKE: f64 = 6.0;
 /// Letters of a name at the end of a line, at most.
 const NAME: usize = 14;
 
@@ -147,7 +149,7 @@ impl Chart {
             label: shown.map_or_else(String::new, |_| shortened(&series.name, NAME)),
             text_class: shown.cloned().unwrap_or_default(),
             label_at: places.last().map_or(0.0, |place| place.1 + 4.0),
-            path: path(&places),
+            path: if let [(x, y)] = places[..] { path(&[(x - STROKE, y), (x + STROKE, y)]) } else { path(&places) },
         }
     }
 

@@ -104,9 +104,15 @@ fn head(comparison: &Comparison) -> Head {
 
 /// Mean and deviation over seeds. Where room is short, a line ends between the two and nowhere else.
 fn spread(spread: &Spread) -> String {
+    marked(spread, "")
+}
+
+/// The same with a mark beside the mean, where both lines of a narrow cell are equally long.
+fn marked(spread: &Spread, mark: &str) -> String {
+    let mark = if mark.is_empty() { String::new() } else { format!("\u{a0}{mark}") };
     match (spread.mean, spread.deviation) {
-        (Some(mean), Some(deviation)) => format!("{mean:.4} ±\u{a0}{deviation:.4}"),
-        (Some(mean), None) => format!("{mean:.4}"),
+        (Some(mean), Some(deviation)) => format!("{mean:.4}{mark} ±\u{a0}{deviation:.4}"),
+        (Some(mean), None) => format!("{mean:.4}{mark}"),
         (None, _) => UNDEFINED.to_owned(),
     }
 }
@@ -272,6 +278,15 @@ fn cells(comparison: &Comparison) -> Many {
                 .map(|model| scenario.map_or(model.overall.get(task), |scenario| model.cells.get(place(scenario))))
                 .collect()
         };
+        let verdicts = |scenario: Option<usize>| -> Vec<&'static str> {
+            let place = |scenario: usize| scenario * comparison.tasks.len() + task;
+            let of_model = |model: &ModelResult| {
+                let contrast = comparison.contrasts.iter().find(|contrast| contrast.model == model.name)?;
+                scenario.map_or(contrast.overall.get(task), |scenario| contrast.cells.get(place(scenario)))
+            };
+            let mark = |model| of_model(model).map_or("", |difference| glyph(difference.verdict));
+            comparison.models.iter().map(mark).collect()
+        };
         let places = (0..comparison.scenarios.len()).map(Some).chain([None]);
         let rows = places.map(|place| {
             let cells = of_scenario(place);
@@ -281,7 +296,11 @@ fn cells(comparison: &Comparison) -> Many {
                 // The test rows are the same for every model.
                 note: cells.iter().flatten().next().map_or_else(String::new, |cell| counts(cell.rows, cell.positives)),
                 all: place.is_none(),
-                cells: cells.into_iter().map(|cell| spread_cell(cell, range)).collect(),
+                cells: cells
+                    .into_iter()
+                    .zip(&verdicts(place))
+                    .map(|(cell, mark)| spread_cell(cell, mark, range))
+                    .collect(),
             }
         });
         let rows = rows.collect();
@@ -294,8 +313,11 @@ fn cells(comparison: &Comparison) -> Many {
         };
         heat.with_columns(&[String::new()], &names)
     };
-    let note = "AUC on test, mean ± standard deviation over seeds; the stronger the shade, the higher within its row."
-        .to_owned();
+    let note = format!(
+        "AUC on test, mean ± standard deviation over seeds; the stronger the shade, the higher within its row. ▲ better and ▼ worse \
+         than {}, beyond noise; ≈ within noise; – too few rows of either class to tell.",
+        comparison.against
+    );
     Many { note, heats: comparison.tasks.iter().enumerate().map(heat).collect() }
 }
 
@@ -306,8 +328,8 @@ pub(super) fn interval(interval: &Interval) -> String {
     format!("{low} to\u{a0}{high}, p\u{a0}{p}")
 }
 
-fn spread_cell(cell: Option<&CellSpread>, range: (f64, f64)) -> heat::Cell {
-    cell.map_or_else(undefined, |cell| heat::Cell::shaded(cell.auc.mean, range, |_| spread(&cell.auc)))
+fn spread_cell(cell: Option<&CellSpread>, mark: &str, range: (f64, f64)) -> heat::Cell {
+    cell.map_or_else(undefined, |cell| heat::Cell::shaded(cell.auc.mean, range, |_| marked(&cell.auc, mark)))
 }
 
 fn counts(rows: u64, positives: u64) -> String {

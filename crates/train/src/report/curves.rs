@@ -128,7 +128,7 @@ fn panel(title: String, note: String, series: Vec<Series>, best: Option<u64>) ->
     let steps = points().map(|point| point.0).fold(1.0, f64::max);
     let (low, high) = super::heat::range(points().map(|point| point.1));
     points().next()?;
-    let room = ((high - low) * 0.06).max(1e-4);
+    let room = if high > low { ((high - low) * 0.06).max(1e-4) } else { 0.01 };
     let axes = Axes { x: (0.0, steps), y: (low - room, high + room) };
     let chart = Chart::lines(title, note, axes, series);
     let best = best.map(|best| best as f64).filter(|best| *best <= steps);
