@@ -164,6 +164,13 @@ fn resume_command(arguments: &CompareArguments, config: &Path, out: &Path) -> St
     words.push(format!("--seeds {}", arguments.seeds));
     words.extend(quoted_sets(&arguments.sets));
     words.extend(arguments.match_parameters.then(|| "--match-parameters".to_owned()));
+    let named = [("--against", &arguments.against), ("--reference", &arguments.reference)];
+    words.extend(
+        named
+            .into_iter()
+            .filter_map(|(flag, name)| name.as_ref().map(|name| format!("{flag} {}", quoted(Path::new(name))))),
+    );
+    words.push(format!("--draws {}", arguments.draws));
     words.push(format!("--out {} --resume", quoted(out)));
     words.join(" ")
 }
