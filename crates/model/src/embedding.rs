@@ -4,7 +4,6 @@
 //! Row 0 of a table stands for a missing value, row 1 for an unseen one. Several slots may read one table. Where scenarios
 //! have tables of their own, those of one feature lie in one table one after the other, each with its two reserved rows.
 
-mod aligned;
 mod columns;
 mod config;
 mod gather;
@@ -17,8 +16,7 @@ pub use config::{EmbeddingConfig, SparseOptimiserConfig, SparseOptimiserKind, Ta
 pub use optimiser::SparseOptimiser;
 
 use hinet_data::{Layout, Slot, TableSpec};
-
-use aligned::Aligned;
+use hinet_tape::Buffer;
 
 /// The tables of a model, and where each slot's columns lie in the dense input.
 #[derive(Clone, Debug)]
@@ -34,7 +32,7 @@ pub struct Embeddings {
 #[derive(Clone, Debug)]
 struct Table {
     spec: TableSpec,
-    values: Aligned,
+    values: Buffer,
     /// Indices of the slots that read it.
     readers: Vec<usize>,
     /// Rows of each scenario, where each has its own.
@@ -93,7 +91,7 @@ impl Embeddings {
         let slots = place(layout, columns);
         let per_scenario = columns.tables.per_scenario();
         let tables = columns.specs(layout).into_iter().enumerate().map(|(index, spec)| Table {
-            values: Aligned::zeros(spec.rows * spec.dim),
+            values: Buffer::zeros(spec.rows * spec.dim),
             readers: (0..slots.len()).filter(|&slot| slots[slot].table == Some(index)).collect(),
             scenario_rows: per_scenario.then_some(spec.rows / layout.scenarios.len()),
             spec,

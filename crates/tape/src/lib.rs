@@ -89,6 +89,7 @@ mod parameter;
 mod tape;
 mod value;
 
+pub use buffer::Buffer;
 pub use evaluator::{Evaluator, Workspace};
 pub use graph::{Activation, BatchNormOp, Binary, Graph, LinearOp, Node, Op, Reduction, Routing, Source, Statistics};
 pub use optimiser::{

@@ -1,10 +1,9 @@
 //! Moves the rows of the tables that a batch touched.
 
 use hinet_data::Batch;
-use hinet_tape::{AdamRowStep, OptimiserError, RowStep, adagrad_row, adam_row, row_wise_adagrad_row, sgd_row};
+use hinet_tape::{AdamRowStep, Buffer, OptimiserError, RowStep, adagrad_row, adam_row, row_wise_adagrad_row, sgd_row};
 use rayon::prelude::*;
 
-use super::aligned::Aligned;
 use super::config::{SparseOptimiserConfig, SparseOptimiserKind};
 use super::touched::{Entry, Touched};
 use super::{Embeddings, Placed, Table};
@@ -34,7 +33,7 @@ pub struct SparseOptimiser {
 #[derive(Clone, Debug)]
 struct State {
     names: [String; 2],
-    parts: [Aligned; 2],
+    parts: [Buffer; 2],
 }
 
 impl SparseOptimiser {
@@ -124,7 +123,7 @@ impl State {
             SparseOptimiserKind::RowWiseAdagrad => (["squares", ""], [rows, 0]),
             SparseOptimiserKind::Adam => (["mean", "square"], [all, all]),
         };
-        let mut parts = lengths.map(Aligned::zeros);
+        let mut parts = lengths.map(Buffer::zeros);
         if let Some(start) = config.initial_accumulator.filter(|&start| start != 0.0) {
             parts[0].fill(start);
         }
