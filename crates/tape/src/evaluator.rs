@@ -5,6 +5,7 @@
 
 use crate::buffer::Buffer;
 use crate::graph::{Graph, Op};
+use crate::op::linear::stack::{self, Place};
 use crate::op::{self, Context, Scratch};
 use crate::parallel::Parallel;
 use crate::parameter::Params;
@@ -22,6 +23,8 @@ pub struct Evaluator {
     fixed: Vec<Buffer>,
     /// Packed weights, per linear operator.
     packed: Vec<Scratch>,
+    /// How linear operators are run.
+    places: Vec<Place>,
     /// Operators to run for every batch.
     order: Vec<usize>,
 }
@@ -42,9 +45,15 @@ impl Evaluator {
         let nodes = graph.nodes().len();
         let moving = depends_on_batch(&graph);
         let needed = needed(&graph, outputs);
-        let order = (0..nodes).filter(|&index| needed[index] && moving[index] && !is_input(&graph, index));
+        let read = |value: Value| outputs.contains(&value);
+        let known = |value| matches!(&graph.node(value).op, Op::Linear(op) if !moving[op.weight.index()]);
+        let places = stack::places(&graph, |value| known(value) && !(graph.is_hidden(value) && read(value)));
+        let order = (0..nodes).filter(|&index| {
+            needed[index] && moving[index] && !is_input(&graph, index) && places[index] != Place::First
+        });
         let mut evaluator = Evaluator {
             order: order.collect(),
+            places,
             fixed: vec![Buffer::default(); nodes],
             packed: (0..nodes).map(|_| Scratch::default()).collect(),
             graph,
@@ -88,8 +97,14 @@ impl Evaluator {
                 parallel,
             };
             match &node.op {
+                Op::Linear(_) if let Place::Second(first) = self.places[index] => {
+                    let Scratch { chunks, saved: hidden, tiles, .. } = &mut *scratch;
+                    let room = stack::Room { chunks, hidden, tiles, keep: false };
+                    let packed = (&self.packed[first.index()].packed[..], &self.packed[index].packed[..]);
+                    stack::forward(op::stack_of((first, node), &self.graph), &context, (&mut rest[0], room), packed);
+                }
                 Op::Linear(op) if !self.packed[index].packed.is_empty() => {
-                    op::linear::run(op, node, &context, &mut rest[0], &self.packed[index].packed);
+                    op::linear::run(op, node, &context, (&mut rest[0], &mut scratch.tiles), &self.packed[index].packed);
                 }
                 _ => op::forward(node, &context, &mut rest[0], scratch),
             }
@@ -136,24 +151,31 @@ impl Evaluator {
 
     /// Packs the weights of the linear operators, where they are known.
     fn pack(&mut self) {
-        for &index in &self.order {
-            let node = &self.graph.nodes()[index];
+        let feed = Feed { rows: 0, offsets: &[], inputs: &[], indices: &[] };
+        let Evaluator { graph, params, fixed, packed, places, order } = self;
+        let context = Context {
+            graph,
+            params,
+            feed,
+            mode: Mode::Infer,
+            values: &[],
+            fixed,
+            row_group: &[],
+            parallel: Parallel(false),
+        };
+        for &index in order.iter() {
+            let node = &graph.nodes()[index];
             let Op::Linear(op) = &node.op else { continue };
-            let weight = &self.graph.node(op.weight).op;
+            if let Place::Second(first) = places[index] {
+                let stack = op::stack_of((first, node), graph);
+                stack::pack(stack.first, &context, &mut packed[first.index()].packed);
+                stack::pack((op, node), &context, &mut packed[index].packed);
+                continue;
+            }
+            let weight = &graph.node(op.weight).op;
             let known = matches!(weight, Op::Parameter { .. } | Op::Constant { .. });
-            if known || !self.fixed[op.weight.index()].is_empty() {
-                let feed = Feed { rows: 0, offsets: &[], inputs: &[], indices: &[] };
-                let context = Context {
-                    graph: &self.graph,
-                    params: &self.params,
-                    feed,
-                    mode: Mode::Infer,
-                    values: &[],
-                    fixed: &self.fixed,
-                    row_group: &[],
-                    parallel: Parallel(false),
-                };
-                op::linear::pack(op, node, &context, &mut self.packed[index].packed);
+            if known || !fixed[op.weight.index()].is_empty() {
+                op::linear::pack(op, node, &context, &mut packed[index].packed);
             }
         }
     }

@@ -8,7 +8,7 @@ mod layers;
 mod loss;
 mod op;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 pub use op::{Activation, BatchNormOp, Binary, LinearOp, Op, Reduction, Routing, Source, Statistics};
 
@@ -41,6 +41,8 @@ pub struct Graph {
     index_names: Vec<String>,
     params: Vec<ParamSpec>,
     by_name: HashMap<String, Value>,
+    /// Values between the layers of stacks.
+    hidden: HashSet<Value>,
 }
 
 impl Graph {
@@ -59,6 +61,7 @@ impl Graph {
             index_names: Vec::new(),
             params: Vec::new(),
             by_name: HashMap::new(),
+            hidden: HashSet::new(),
         }
     }
 
@@ -131,6 +134,12 @@ impl Graph {
     /// Every value, in the order they are computed.
     pub fn values(&self) -> impl Iterator<Item = Value> + use<> {
         (0..u32::try_from(self.nodes.len()).expect("fewer than 2^32 nodes")).map(Value)
+    }
+
+    /// Whether a value lies between the layers of a [stack](Graph::stack): it is for the next layer only.
+    #[must_use]
+    pub fn is_hidden(&self, value: Value) -> bool {
+        self.hidden.contains(&value)
     }
 
     /// Shape of a value.

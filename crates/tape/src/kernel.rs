@@ -27,7 +27,8 @@ macro_rules! vectorised {
 }
 pub(crate) use vectorised;
 
-const LANES: usize = 16;
+/// Numbers that sums run over side by side.
+pub(crate) const LANES: usize = 16;
 
 /// Sum of products, in sixteen partial sums so that it vectorises; always in the same order.
 #[inline(always)]
@@ -82,8 +83,9 @@ pub(crate) fn add_to(y: &mut [f32], x: &[f32]) {
     }
 }
 
+/// The sum of partial sums, in halves.
 #[inline(always)]
-fn fold(mut sums: [f32; LANES]) -> f32 {
+pub(crate) fn fold(mut sums: [f32; LANES]) -> f32 {
     let mut half = LANES / 2;
     while half > 0 {
         for lane in 0..half {

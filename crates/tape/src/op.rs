@@ -27,10 +27,14 @@ use crate::value::{Rows, Value};
 pub(crate) struct Scratch {
     /// Written by forward, read by backward (statistics of a normalisation).
     pub(crate) saved: Buffer,
-    /// Packed matrices.
+    /// Packed weights.
     pub(crate) packed: Buffer,
+    /// Packed rows of the batch.
+    pub(crate) tiles: Buffer,
     /// Partial sums.
     pub(crate) partial: Buffer,
+    /// Rows that go through a stack of layers together.
+    pub(crate) chunks: Vec<linear::stack::Chunk>,
 }
 
 /// What an operator may read.
@@ -148,6 +152,20 @@ impl Sink<'_> {
         Some((&mut self.values[value.index()], fresh))
     }
 
+    /// The gradients of two values, as [`Sink::target`]. None where one needs none, is a parameter, or both are the same.
+    pub(crate) fn both(&mut self, a: Value, b: Value) -> Option<[(&mut [f32], bool); 2]> {
+        let held = |value: Value| {
+            let node = self.graph.node(value);
+            node.needs_gradient && !matches!(node.op, Op::Parameter { .. })
+        };
+        if !held(a) || !held(b) {
+            return None;
+        }
+        let [first, second] = self.values.get_disjoint_mut([a.index(), b.index()]).ok()?;
+        let mut fresh = |value: Value| !std::mem::replace(&mut self.written[value.index()], true);
+        Some([(&mut first[..], fresh(a)), (&mut second[..], fresh(b))])
+    }
+
     /// As [`Sink::target`], set to zero where it is fresh: the operator always adds.
     pub(crate) fn added(&mut self, value: Value) -> Option<&mut [f32]> {
         let (target, fresh) = self.target(value)?;
@@ -184,6 +202,44 @@ pub(crate) fn forward(node: &Node, context: &Context<'_>, out: &mut [f32], scrat
         Op::BceWithLogits => loss::bce(node, context, out),
         Op::Nll => loss::nll(node, context, out),
     }
+}
+
+/// Computes a stack of two linear operators: the second one, and the first one that makes its input.
+pub(crate) fn stack_forward(
+    (first, node): (Value, &Node),
+    context: &Context<'_>,
+    out: &mut [f32],
+    rooms: &mut [Scratch],
+    room: &mut Scratch,
+) {
+    let stack = stack_of((first, node), context.graph);
+    let before = &mut rooms[first.index()];
+    linear::stack::pack(stack.first, context, &mut before.packed);
+    linear::stack::pack(stack.second.expect("there are two"), context, &mut room.packed);
+    let Scratch { chunks, saved: hidden, tiles, packed, .. } = before;
+    let keep = linear::stack::Room { chunks, hidden, tiles, keep: true };
+    linear::stack::forward(stack, context, (out, keep), (packed, &room.packed));
+}
+
+/// Sends the gradient of a stack's output to its inputs.
+pub(crate) fn stack_backward(
+    (first, node): (Value, &Node),
+    context: &Context<'_>,
+    output: &Output<'_>,
+    sink: &mut Sink<'_>,
+    (rooms, room): (&mut [Scratch], &mut Scratch),
+) {
+    let stack = stack_of((first, node), context.graph);
+    linear::stack::backward(stack, context, output, sink, (&mut rooms[first.index()], room));
+}
+
+/// The stack that ends in this operator.
+pub(crate) fn stack_of<'a>((first, node): (Value, &'a Node), graph: &'a Graph) -> linear::stack::Stack<'a> {
+    let before = graph.node(first);
+    let (Op::Linear(one), Op::Linear(two)) = (&before.op, &node.op) else {
+        unreachable!("a stack is made of linear operators")
+    };
+    linear::stack::Stack { first: (one, before), second: Some((two, node)) }
 }
 
 /// Sends the gradient of one operator's output to its inputs.

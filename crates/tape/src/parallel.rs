@@ -4,6 +4,8 @@ use rayon::prelude::*;
 
 /// Rows that one task takes through a product.
 pub(crate) const ROW_BLOCK: usize = 128;
+/// Rows that one task takes where there are enough of them: each reads a weight anew.
+const LARGE_ROW_BLOCK: usize = 252;
 /// Below this many elements a task is not worth handing to another thread.
 const WORTH: usize = 8 * 1024;
 
@@ -15,6 +17,12 @@ impl Parallel {
     /// Whether the caller runs in a pool of more than one thread.
     pub(crate) fn here() -> Parallel {
         Parallel(rayon::current_thread_index().is_some() && rayon::current_num_threads() > 1)
+    }
+
+    /// Rows of a task that computes each row by itself, so that results do not depend on it.
+    pub(crate) fn row_block(self, rows: usize) -> usize {
+        let threads = if self.0 { rayon::current_num_threads() } else { 1 };
+        if rows >= 2 * threads * LARGE_ROW_BLOCK || threads == 1 { LARGE_ROW_BLOCK } else { ROW_BLOCK }
     }
 
     /// Runs `f(i, chunk)` over chunks of `size` elements.
@@ -56,6 +64,16 @@ impl Parallel {
         } else {
             let triples = a.chunks_mut(a_size).zip(b.chunks_mut(b_size)).zip(c.chunks_mut(c_size));
             triples.enumerate().for_each(|(i, ((a, b), c))| f(i, a, b, c));
+        }
+    }
+
+    /// Runs both, side by side where there are threads.
+    pub(crate) fn join(self, a: impl FnOnce() + Send, b: impl FnOnce() + Send) {
+        if self.0 {
+            rayon::join(a, b);
+        } else {
+            a();
+            b();
         }
     }
 }

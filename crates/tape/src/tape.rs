@@ -8,6 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::buffer::Buffer;
 use crate::graph::{Graph, Op};
+use crate::op::linear::stack::{self, Place};
 use crate::op::{self, Context, Scratch, Sink};
 use crate::parallel::Parallel;
 use crate::parameter::{Gradients, Params};
@@ -56,6 +57,7 @@ struct State {
     gradients: Vec<Buffer>,
     written: Vec<bool>,
     scratch: Vec<Scratch>,
+    places: Vec<Place>,
     row_group: Vec<u32>,
     mode: Mode,
     parallel: Parallel,
@@ -87,6 +89,7 @@ impl Tape {
             gradients: vec![Buffer::default(); nodes],
             written: vec![false; nodes],
             scratch: (0..nodes).map(|_| Scratch::default()).collect(),
+            places: stack::places(&graph, |value| trains(&graph, value)),
             row_group: Vec::new(),
             mode: Mode::Infer,
             parallel,
@@ -121,8 +124,12 @@ impl Tape {
 
     /// The elements of a value after [`Tape::forward`], row-major. Inputs and parameters are not copied: they are
     /// where the caller keeps them, and empty here.
+    ///
+    /// # Panics
+    /// If the value is hidden in a [stack](Graph::stack).
     #[must_use]
     pub fn value(&self, value: Value) -> &[f32] {
+        assert!(!self.graph.is_hidden(value), "value: it lies between the layers of a stack");
         match &self.graph.node(value).op {
             Op::Constant { data } => data,
             _ => &self.state.values[value.index()],
@@ -170,7 +177,8 @@ impl State {
         self.mode = mode;
         fill_groups(&mut self.row_group, feed);
         for (index, node) in graph.nodes().iter().enumerate() {
-            if matches!(node.op, Op::Input { .. } | Op::Parameter { .. } | Op::Constant { .. }) {
+            let held = matches!(node.op, Op::Input { .. } | Op::Parameter { .. } | Op::Constant { .. });
+            if held || self.places[index] == Place::First {
                 continue;
             }
             let (before, rest) = self.values.split_at_mut(index);
@@ -185,7 +193,11 @@ impl State {
                 row_group: &self.row_group,
                 parallel: self.parallel,
             };
-            op::forward(node, &context, &mut rest[0], &mut self.scratch[index]);
+            let (rooms, room) = self.scratch.split_at_mut(index);
+            match self.places[index] {
+                Place::Second(first) => op::stack_forward((first, node), &context, &mut rest[0], rooms, &mut room[0]),
+                Place::Alone | Place::First => op::forward(node, &context, &mut rest[0], &mut room[0]),
+            }
         }
     }
 
@@ -197,7 +209,8 @@ impl State {
         gradients: &mut Gradients,
     ) {
         for (index, node) in graph.nodes().iter().enumerate() {
-            let kept = node.needs_gradient && !matches!(node.op, Op::Parameter { .. });
+            let parameter = matches!(node.op, Op::Parameter { .. });
+            let kept = node.needs_gradient && !parameter && self.places[index] != Place::First;
             self.gradients[index].resize(if kept { node.shape.len(feed.rows) } else { 0 });
         }
         self.written.fill(false);
@@ -223,7 +236,13 @@ impl State {
             let (below, rest) = self.gradients.split_at_mut(index);
             let mut sink = sink(graph, below, &mut self.written, gradients);
             let output = op::Output { value: &self.values[index], gradient: &mut rest[0] };
-            op::backward(node, &context, output, &mut sink, &mut self.scratch[index]);
+            let (rooms, room) = self.scratch.split_at_mut(index);
+            match self.places[index] {
+                Place::Second(first) => {
+                    op::stack_backward((first, node), &context, &output, &mut sink, (rooms, &mut room[0]));
+                }
+                Place::Alone | Place::First => op::backward(node, &context, output, &mut sink, &mut room[0]),
+            }
         }
         for &input in graph.inputs() {
             if !self.written[input.index()] {
@@ -231,6 +250,11 @@ impl State {
             }
         }
     }
+}
+
+/// Whether an operator trains its weight, as those must that the backward pass runs together.
+fn trains(graph: &Graph, value: Value) -> bool {
+    matches!(&graph.node(value).op, Op::Linear(op) if graph.node(op.weight).needs_gradient)
 }
 
 fn sink<'a>(

@@ -150,14 +150,20 @@ impl Recorder<'_> {
     /// - `x`: `[batch, ..]`, as `reads` says
     /// - returns: `[batch, owners * copies * outer]`, the owners being those that the bank's routing leaves
     pub(crate) fn linear(&mut self, bank: &Bank<'_>, layer: &str, x: Value, what: (Reads, Layer)) -> Value {
+        let op = self.layer(bank, layer, self.width(x), what);
+        self.graph.linear(x, op)
+    }
+
+    /// The operator of one layer of every network of a bank, which reads `width` columns.
+    fn layer(&mut self, bank: &Bank<'_>, layer: &str, width: usize, what: (Reads, Layer)) -> LinearOp {
         let (reads, Layer { outer, bias, activation }) = what;
         let (within, copies) = (bank.owner.within(), bank.copies());
         let scenarios = if bank.owner.is_per_scenario() { self.scenarios() } else { 1 };
         let seen = if bank.routing == Routing::All { scenarios } else { 1 };
         let inner = match reads {
-            Reads::Everything => self.width(x),
-            Reads::Owners => self.width(x) / (seen * within),
-            Reads::Own => self.width(x) / (seen * within * copies),
+            Reads::Everything => width,
+            Reads::Owners => width / (seen * within),
+            Reads::Own => width / (seen * within * copies),
         };
         let (dims, matrices, columns) = match reads {
             Reads::Owners => (Vec::new(), 1, copies * outer),
@@ -171,9 +177,7 @@ impl Recorder<'_> {
         // Where rows do not part by scenario, the scenarios are just more experts.
         let routed = bank.routing == Routing::Own;
         let (groups, experts) = if routed { (scenarios, within) } else { (1, scenarios * within) };
-        let op =
-            LinearOp { weight, bias, groups, experts: experts * matrices, source, routing: bank.routing, activation };
-        self.graph.linear(x, op)
+        LinearOp { weight, bias, groups, experts: experts * matrices, source, routing: bank.routing, activation }
     }
 
     /// The weight of a layer and its bias.
@@ -205,11 +209,24 @@ impl Recorder<'_> {
 
     /// Consecutive layers of every network of a bank; `reads` is for the first one. See [`Recorder::linear`].
     pub(crate) fn mlp(&mut self, bank: &Bank<'_>, x: Value, reads: Reads, stack: Stack<'_>) -> Value {
-        stack.units.iter().enumerate().fold(x, |x, (number, &outer)| {
+        let what = (0..).zip(stack.units).map(|(number, &outer)| {
             let reads = if number == 0 { reads } else { Reads::Own };
-            let layer = Layer { outer, bias: true, activation: Activation::Relu };
-            let y = self.linear(bank, &number.to_string(), x, (reads, layer));
-            self.graph.dropout(y, stack.dropout as f32, &format!("{}.{number}", bank.name))
-        })
+            (number, (reads, Layer { outer, bias: true, activation: Activation::Relu }))
+        });
+        if stack.dropout > 0.0 {
+            return what.fold(x, |x, (number, what): (usize, _)| {
+                let y = self.linear(bank, &number.to_string(), x, what);
+                self.graph.dropout(y, stack.dropout as f32, &format!("{}.{number}", bank.name))
+            });
+        }
+        let mut width = self.width(x);
+        let layers: Vec<LinearOp> = what
+            .map(|(number, what)| {
+                let layer = self.layer(bank, &number.to_string(), width, what);
+                width = layer.experts * self.width(layer.weight);
+                layer
+            })
+            .collect();
+        if layers.is_empty() { x } else { self.graph.stack(x, &layers) }
     }
 }

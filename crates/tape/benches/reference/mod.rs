@@ -33,13 +33,18 @@ struct Layer<'n> {
     activation: Option<Activation>,
 }
 
+fn linear(g: &mut Graph, x: Value, of: &Layer<'_>) -> Value {
+    let op = layer(g, of);
+    g.linear(x, op)
+}
+
 /// A linear layer; one without activation has no bias either.
-fn linear(g: &mut Graph, x: Value, layer: &Layer<'_>) -> Value {
+fn layer(g: &mut Graph, layer: &Layer<'_>) -> LinearOp {
     let [groups, experts, _, outer] = layer.dims;
     let weight = parameter(g, layer.name, &layer.dims);
     let bias = layer.activation.map(|_| parameter(g, &format!("bias of {}", layer.name), &[groups, experts, outer]));
     let activation = layer.activation.unwrap_or(Activation::Identity);
-    g.linear(x, LinearOp { weight, bias, groups, experts, source: layer.source, routing: Routing::Own, activation })
+    LinearOp { weight, bias, groups, experts, source: layer.source, routing: Routing::Own, activation }
 }
 
 fn blocks(value: Value, indices: impl IntoIterator<Item = usize>) -> Vec<Block> {
@@ -53,8 +58,9 @@ pub(crate) fn graph() -> (Graph, Value, Value) {
     let x = g.input("x", INPUTS, true);
     let (targets, weights) = (g.input("targets", TASKS, false), g.input("weights", TASKS, false));
     let all = (SCENARIOS + 1) * EXPERTS;
-    let h = linear(g, x, &Layer { name: "w1", dims: [1, all, INPUTS, 128], source: shared, activation: relu });
-    let e = linear(g, h, &Layer { name: "w2", dims: [1, all, 128, 64], source: per_expert, activation: relu });
+    let first = layer(g, &Layer { name: "w1", dims: [1, all, INPUTS, 128], source: shared, activation: relu });
+    let second = layer(g, &Layer { name: "w2", dims: [1, all, 128, 64], source: per_expert, activation: relu });
+    let e = g.stack(x, &[first, second]);
     let gate = linear(g, x, &Layer { name: "gate", dims: [1, 7, INPUTS, EXPERTS], source: shared, activation: None });
     let gate = g.softmax(gate, EXPERTS, None);
     let seis = (0..=SCENARIOS).map(|m| blocks(e, m * EXPERTS..(m + 1) * EXPERTS)).collect();

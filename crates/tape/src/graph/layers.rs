@@ -45,6 +45,21 @@ impl Graph {
         if fused { value } else { self.activate(value, op.activation) }
     }
 
+    /// Linear layers one after the other, as [`Graph::linear`] records them, each reading the result of the one before.
+    /// What lies between them is not to be read: it may never be stored row by row.
+    ///
+    /// # Panics
+    /// Without a layer, and as [`Graph::linear`].
+    pub fn stack(&mut self, x: Value, layers: &[LinearOp]) -> Value {
+        let (last, before) = layers.split_last().expect("a stack needs a layer");
+        let mut value = x;
+        for &layer in before {
+            value = self.linear(value, layer);
+            self.hidden.insert(value);
+        }
+        self.linear(value, *last)
+    }
+
     /// Softmax over each run of `size` columns; same shape. `mask` keeps the columns that are true: `size` flags for
     /// every row, or `groups * size` where the row's own group chooses. A run with nothing kept is all zeros.
     pub fn softmax(&mut self, x: Value, size: usize, mask: Option<Vec<bool>>) -> Value {

@@ -1,23 +1,28 @@
 //! Matrix products on one thread: `out (+)= left * right`, the right side packed in panels of columns.
 //!
-//! The micro-kernel keeps a tile of the result in registers, reads the left side where it lies (one broadcast per
-//! element) and streams a packed panel of the right side. Everything goes through `pulp`, so it is safe code and
-//! picks AVX-512, AVX2 and FMA, NEON or plain scalars at run time.
+//! The micro-kernel keeps a tile of the result in registers: six rows by one panel. It broadcasts elements of the left
+//! side, from rows where they lie or from tiles that were packed before, and streams a panel of the right side. Everything
+//! goes through `pulp`, so it is safe code and picks AVX-512, AVX2 and FMA, NEON or plain scalars at run time.
+//!
+//! What decides the speed is the number of instructions beside the products: 12 products of AVX2 take six cycles, in
+//! which a core that shares its front end with another thread starts no more than 20 instructions. Hence shapes known
+//! to the compiler, and four depths at a time.
 
 #![expect(
     clippy::needless_range_loop,
-    clippy::manual_memcpy,
     reason = "a tile's loops have constant bounds and unroll; iterators over arrays of vectors did not"
 )]
 
 use pulp::{Arch, Simd, WithSimd};
 
+/// Rows of a tile.
+pub(crate) const TILE: usize = 6;
 /// Columns of a full panel on a processor with AVX-512.
 const WIDE_PANEL: usize = 64;
-/// Depth that one pass over the tiles takes: a full panel of that depth is 32 KB.
+/// Depth that one pass over the tiles takes, of a product that is deeper than three times that.
 const DEPTH: usize = 128;
-/// Depths of a row that are read at a time.
-const RUN: usize = 8;
+/// Depths at a time. With eight, LLVM moves loads so far ahead that it runs out of registers.
+const RUN: usize = 4;
 /// Panels of the last columns are padded to a multiple of this.
 pub(crate) const PAD: usize = 16;
 
@@ -29,20 +34,29 @@ pub(crate) fn panel() -> usize {
         type Output = usize;
 
         fn with_simd<S: Simd>(self, _: S) -> usize {
-            if S::F32_LANES == 16 { WIDE_PANEL } else { PAD }
+            full::<S>()
         }
     }
     Arch::new().dispatch(Panel)
 }
 
-/// The left operand: element (row i, depth k) is `data[i * row + k * depth]`.
+#[inline(always)]
+fn full<S: Simd>() -> usize {
+    if S::F32_LANES == 16 { WIDE_PANEL } else { PAD }
+}
+
+/// The left operand.
 #[derive(Clone, Copy)]
-pub(crate) struct Left<'a> {
-    pub(crate) data: &'a [f32],
-    /// Distance between rows.
-    pub(crate) row: usize,
-    /// Distance between depths; this or `row` is 1.
-    pub(crate) depth: usize,
+pub(crate) enum Left<'a> {
+    /// Row i is `data[i * stride..][..depth]`.
+    Rows {
+        /// From the first row on.
+        data: &'a [f32],
+        /// Distance between rows.
+        stride: usize,
+    },
+    /// Packed, `[tiles][depth][6]`: see [`tiles_of_rows`] and [`tiles_of_columns`].
+    Tiles(&'a [f32]),
 }
 
 /// The right operand, `[depth, width]`, in panels of [`panel`] columns (the last one narrower), each `[depth][columns]`.
@@ -114,6 +128,46 @@ pub(crate) fn pack(to: &mut [f32], depth: usize, width: usize, row: impl Fn(usiz
     }
 }
 
+/// Floats that the tiles of a left side of so many rows take.
+pub(crate) fn tiles_len(rows: usize, depth: usize) -> usize {
+    rows.next_multiple_of(TILE) * depth
+}
+
+/// Packs a left side whose rows lie `stride` apart. Rows that fill up the last tile repeat the last real one.
+pub(crate) fn tiles_of_rows(to: &mut [f32], data: &[f32], stride: usize, (rows, depth): (usize, usize)) {
+    for (tile, to) in to.chunks_exact_mut((depth * TILE).max(1)).take(rows.div_ceil(TILE)).enumerate() {
+        let mut lines = [&data[..0]; TILE];
+        for (i, line) in lines.iter_mut().enumerate() {
+            *line = &data[(tile * TILE + i).min(rows - 1) * stride..][..depth];
+        }
+        let (to, _) = to.as_chunks_mut::<TILE>();
+        for (k, to) in to.iter_mut().enumerate() {
+            for i in 0..TILE {
+                to[i] = lines[i][k];
+            }
+        }
+    }
+}
+
+/// Packs a left side whose columns are rows of `data`, `stride` apart: its row i and depth k is `data[k * stride + i]`.
+/// Rows that fill up the last tile are zeros.
+pub(crate) fn tiles_of_columns(to: &mut [f32], data: &[f32], stride: usize, (rows, depth): (usize, usize)) {
+    for (tile, to) in to.chunks_exact_mut((depth * TILE).max(1)).take(rows.div_ceil(TILE)).enumerate() {
+        let first = tile * TILE;
+        let real = (rows - first).min(TILE);
+        let (to, _) = to.as_chunks_mut::<TILE>();
+        for (k, to) in to.iter_mut().enumerate() {
+            let from = &data[k * stride + first..];
+            if let Some(from) = from.first_chunk::<TILE>().filter(|_| real == TILE) {
+                *to = *from;
+            } else {
+                *to = [0.0; TILE];
+                to[..real].copy_from_slice(&from[..real]);
+            }
+        }
+    }
+}
+
 /// `out (+)= left * right`.
 pub(crate) fn multiply(left: Left<'_>, right: Packed<'_>, out: &mut Out<'_>, finish: Finish<'_>) {
     if out.rows > 0 {
@@ -128,21 +182,19 @@ struct Multiply<'a, 'o> {
     finish: Finish<'a>,
 }
 
-/// A part of the product: some columns of a panel over some depths.
+/// A part of the product: one panel over some depths.
 #[derive(Clone, Copy)]
 struct Step<'a> {
     /// Packed rows from the first depth of the step on.
     panel: &'a [f32],
-    /// Columns of the packed panel.
-    padded: usize,
-    /// First column of the step within the panel.
-    offset: usize,
-    /// First column of the step within the result.
+    /// First column of the panel within the result.
     column: usize,
     /// Columns of the result.
     width: usize,
     first: usize,
     depth: usize,
+    /// Depth of a tile of the left side.
+    whole: usize,
     finish: Finish<'a>,
 }
 
@@ -162,11 +214,19 @@ impl WithSimd for Multiply<'_, '_> {
             let finish = Finish { start, relu: self.finish.relu && last };
             let mut column = 0;
             while column < width {
-                let real = (width - column).min(if S::F32_LANES == 16 { WIDE_PANEL } else { PAD });
+                let real = (width - column).min(full::<S>());
                 let padded = real.next_multiple_of(PAD);
                 let panel = &data[packed * column + (skip + first) * padded..][..taken * padded];
-                let step = Step { panel, padded, offset: 0, column, width: real, first, depth: taken, finish };
-                panel_rows(simd, self.left, step, self.out);
+                let step = Step { panel, column, width: real, first, depth: taken, whole: depth, finish };
+                match (S::F32_LANES, padded) {
+                    (16, 16) => panel_rows::<S, 1, 16>(simd, self.left, step, self.out),
+                    (16, 32) => panel_rows::<S, 2, 32>(simd, self.left, step, self.out),
+                    (16, 48) => panel_rows::<S, 3, 48>(simd, self.left, step, self.out),
+                    (16, _) => panel_rows::<S, 4, 64>(simd, self.left, step, self.out),
+                    (8, _) => panel_rows::<S, 2, 16>(simd, self.left, step, self.out),
+                    (4, _) => panel_rows::<S, 4, 16>(simd, self.left, step, self.out),
+                    _ => panel_rows::<S, 16, 16>(simd, self.left, step, self.out),
+                }
                 column += real;
             }
             first += taken;
@@ -177,101 +237,105 @@ impl WithSimd for Multiply<'_, '_> {
     }
 }
 
-/// One panel over all rows, in strips of as many vectors as the registers hold.
+/// One panel of `P` columns, which are `V` vectors, over all rows.
 #[inline(always)]
-fn panel_rows<S: Simd>(simd: S, left: Left<'_>, step: Step<'_>, out: &mut Out<'_>) {
-    let lanes = S::F32_LANES;
-    let strip = if lanes == 16 { 4 } else { 2 };
-    let mut offset = 0;
-    while offset < step.width {
-        let real = (step.width - offset).min(strip * lanes);
-        let part = Step { offset, column: step.column + offset, width: real, ..step };
-        match real.div_ceil(lanes) {
-            1 => strip_rows::<S, 1>(simd, left, part, out),
-            2 => strip_rows::<S, 2>(simd, left, part, out),
-            3 => strip_rows::<S, 3>(simd, left, part, out),
-            _ => strip_rows::<S, 4>(simd, left, part, out),
+fn panel_rows<S: Simd, const V: usize, const P: usize>(simd: S, left: Left<'_>, step: Step<'_>, out: &mut Out<'_>) {
+    match left {
+        Left::Tiles(data) => {
+            for row in (0..out.rows).step_by(TILE) {
+                let from = row * step.whole + step.first * TILE;
+                let tile = &data[from..][..step.depth * TILE];
+                packed_tile::<S, V, P>(simd, tile, step, (out, row));
+            }
         }
-        offset += real;
+        Left::Rows { data, stride } => {
+            let from = |row: usize| (&data[row * stride + step.first..], stride);
+            let mut row = 0;
+            while row + TILE <= out.rows {
+                tile::<S, TILE, V, P>(simd, from(row), step, (out, row));
+                row += TILE;
+            }
+            match out.rows - row {
+                1 => tile::<S, 1, V, P>(simd, from(row), step, (out, row)),
+                2 => tile::<S, 2, V, P>(simd, from(row), step, (out, row)),
+                3 => tile::<S, 3, V, P>(simd, from(row), step, (out, row)),
+                4 => tile::<S, 4, V, P>(simd, from(row), step, (out, row)),
+                5 => tile::<S, 5, V, P>(simd, from(row), step, (out, row)),
+                _ => {}
+            }
+        }
     }
 }
 
+/// A tile of the result from a packed tile of the left side.
 #[inline(always)]
-fn strip_rows<S: Simd, const V: usize>(simd: S, left: Left<'_>, step: Step<'_>, out: &mut Out<'_>) {
-    let mut row = 0;
-    while row + 6 <= out.rows {
-        tile::<S, 6, V>(simd, left, step, out, row);
-        row += 6;
-    }
-    match out.rows - row {
-        1 => tile::<S, 1, V>(simd, left, step, out, row),
-        2 => tile::<S, 2, V>(simd, left, step, out, row),
-        3 => tile::<S, 3, V>(simd, left, step, out, row),
-        4 => tile::<S, 4, V>(simd, left, step, out, row),
-        5 => tile::<S, 5, V>(simd, left, step, out, row),
-        _ => {}
-    }
-}
-
-/// `R` rows by `V` vectors of the result.
-#[inline(always)]
-fn tile<S: Simd, const R: usize, const V: usize>(
+fn packed_tile<S: Simd, const V: usize, const P: usize>(
     simd: S,
-    left: Left<'_>,
+    left: &[f32],
     step: Step<'_>,
-    out: &mut Out<'_>,
-    row: usize,
+    (out, row): (&mut Out<'_>, usize),
 ) {
-    let mut sums = begin::<S, R, V>(simd, step, out, row);
-    let lanes = S::F32_LANES;
+    let real = (out.rows - row).min(TILE);
+    let mut sums = begin::<S, TILE, V>(simd, step, out, (row, real));
+    let ((left, _), (panel, _)) = (left.as_chunks::<TILE>(), step.panel.as_chunks::<P>());
+    let ((left, left_rest), (panel, panel_rest)) = (left.as_chunks::<RUN>(), panel.as_chunks::<RUN>());
+    for (left, panel) in left.iter().zip(panel) {
+        for k in 0..RUN {
+            accumulate::<S, TILE, V, P>(simd, &mut sums, &panel[k], left[k]);
+        }
+    }
+    for (left, panel) in left_rest.iter().zip(panel_rest) {
+        accumulate::<S, TILE, V, P>(simd, &mut sums, panel, *left);
+    }
+    end::<S, TILE, V>(simd, step, out, (row, real), sums);
+}
+
+/// A tile of the result, `R` rows high, from rows of the left side.
+#[inline(always)]
+fn tile<S: Simd, const R: usize, const V: usize, const P: usize>(
+    simd: S,
+    (data, stride): (&[f32], usize),
+    step: Step<'_>,
+    (out, row): (&mut Out<'_>, usize),
+) {
+    let mut sums = begin::<S, R, V>(simd, step, out, (row, R));
+    let mut runs: [(&[[f32; RUN]], &[f32]); R] = [(&[], &[]); R];
+    for i in 0..R {
+        runs[i] = data[i * stride..][..step.depth].as_chunks();
+    }
+    let (panel, _) = step.panel.as_chunks::<P>();
+    let (panel, rest) = panel.as_chunks::<RUN>();
     // Plain loops, no closures: a closure that is not inlined would lose the vector instructions.
     let mut scalars = [0.0; R];
-    if left.depth == 1 {
-        // Some depths at a time: one check of bounds per row for all of them.
-        let mut runs: [(&[[f32; RUN]], &[f32]); R] = [(&[], &[]); R];
+    for (run, panel) in panel.iter().enumerate() {
+        let mut depths = [&[0.0; RUN]; R];
         for i in 0..R {
-            runs[i] = left.data[(row + i) * left.row + step.first..][..step.depth].as_chunks();
+            depths[i] = &runs[i].0[run];
         }
-        let mut panel = step.panel.chunks_exact(step.padded);
-        for run in 0..step.depth / RUN {
-            let mut depths = [&[0.0; RUN]; R];
+        for k in 0..RUN {
             for i in 0..R {
-                depths[i] = &runs[i].0[run];
+                scalars[i] = depths[i][k];
             }
-            for (k, columns) in panel.by_ref().take(RUN).enumerate() {
-                for i in 0..R {
-                    scalars[i] = depths[i][k];
-                }
-                accumulate::<S, R, V>(simd, &mut sums, &columns[step.offset..][..V * lanes], scalars);
-            }
-        }
-        for (k, columns) in panel.take(step.depth % RUN).enumerate() {
-            for i in 0..R {
-                scalars[i] = runs[i].1[k];
-            }
-            accumulate::<S, R, V>(simd, &mut sums, &columns[step.offset..][..V * lanes], scalars);
-        }
-    } else {
-        let depths = &left.data[step.first * left.depth + row..];
-        for (k, columns) in step.panel.chunks_exact(step.padded).take(step.depth).enumerate() {
-            let depths = &depths[k * left.depth..][..R];
-            for i in 0..R {
-                scalars[i] = depths[i];
-            }
-            accumulate::<S, R, V>(simd, &mut sums, &columns[step.offset..][..V * lanes], scalars);
+            accumulate::<S, R, V, P>(simd, &mut sums, &panel[k], scalars);
         }
     }
-    end::<S, R, V>(simd, step, out, row, sums);
+    for (k, panel) in rest.iter().enumerate() {
+        for i in 0..R {
+            scalars[i] = runs[i].1[k];
+        }
+        accumulate::<S, R, V, P>(simd, &mut sums, panel, scalars);
+    }
+    end::<S, R, V>(simd, step, out, (row, R), sums);
 }
 
 #[inline(always)]
-fn accumulate<S: Simd, const R: usize, const V: usize>(
+fn accumulate<S: Simd, const R: usize, const V: usize, const P: usize>(
     simd: S,
     sums: &mut [[S::f32s; V]; R],
-    columns: &[f32],
+    panel: &[f32; P],
     scalars: [f32; R],
 ) {
-    let (vectors, _) = S::as_simd_f32s(columns);
+    let (vectors, _) = S::as_simd_f32s(panel);
     let vectors = &vectors[..V];
     for i in 0..R {
         let scalar = simd.splat_f32s(scalars[i]);
@@ -281,12 +345,13 @@ fn accumulate<S: Simd, const R: usize, const V: usize>(
     }
 }
 
+/// What a tile starts from; `real` of its rows are there.
 #[inline(always)]
 fn begin<S: Simd, const R: usize, const V: usize>(
     simd: S,
     step: Step<'_>,
     out: &Out<'_>,
-    row: usize,
+    (row, real): (usize, usize),
 ) -> [[S::f32s; V]; R] {
     let mut sums = [[simd.splat_f32s(0.0); V]; R];
     match step.finish.start {
@@ -294,7 +359,9 @@ fn begin<S: Simd, const R: usize, const V: usize>(
         Start::Bias(bias) => sums = [read::<S, V>(simd, &bias[step.column..][..step.width]); R],
         Start::Add => {
             for i in 0..R {
-                sums[i] = read::<S, V>(simd, &out.data[(row + i) * out.stride + step.column..][..step.width]);
+                if i < real {
+                    sums[i] = read::<S, V>(simd, &out.data[(row + i) * out.stride + step.column..][..step.width]);
+                }
             }
         }
     }
@@ -306,7 +373,7 @@ fn end<S: Simd, const R: usize, const V: usize>(
     simd: S,
     step: Step<'_>,
     out: &mut Out<'_>,
-    row: usize,
+    (row, real): (usize, usize),
     mut sums: [[S::f32s; V]; R],
 ) {
     if step.finish.relu {
@@ -318,6 +385,9 @@ fn end<S: Simd, const R: usize, const V: usize>(
         }
     }
     for i in 0..R {
+        if i >= real {
+            break;
+        }
         let to = &mut out.data[(row + i) * out.stride + step.column..][..step.width];
         let (vectors, tail) = S::as_mut_simd_f32s(to);
         for v in 0..V {
@@ -325,6 +395,8 @@ fn end<S: Simd, const R: usize, const V: usize>(
                 vectors[v] = sums[i][v];
             } else {
                 simd.partial_store_f32s(tail, sums[i][v]);
+                // Only the first vector behind the full ones has columns of the result.
+                break;
             }
         }
     }
@@ -335,7 +407,12 @@ fn read<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; V] {
     let (vectors, tail) = S::as_simd_f32s(from);
     let mut all = [simd.splat_f32s(0.0); V];
     for v in 0..V {
-        all[v] = if v < vectors.len() { vectors[v] } else { simd.partial_load_f32s(tail) };
+        if v < vectors.len() {
+            all[v] = vectors[v];
+        } else {
+            all[v] = simd.partial_load_f32s(tail);
+            break;
+        }
     }
     all
 }
@@ -343,6 +420,13 @@ fn read<S: Simd, const V: usize>(simd: S, from: &[f32]) -> [S::f32s; V] {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[derive(Clone, Copy, PartialEq)]
+    enum Form {
+        Rows,
+        TilesOfRows,
+        TilesOfColumns,
+    }
 
     fn numbers(len: usize, salt: usize) -> Vec<f32> {
         (0..len).map(|i| ((i * 7919 + salt * 104_729) % 1013) as f32 / 1013.0 - 0.5).collect()
@@ -356,10 +440,22 @@ mod tests {
         to
     }
 
-    fn check(rows: usize, depth: usize, width: usize, transposed: bool) {
+    fn check(rows: usize, depth: usize, width: usize, form: Form) {
         let (left, right, bias) = (numbers(rows * depth, 1), numbers(depth * width, 2), numbers(width, 3));
-        let at = |i: usize, k: usize| if transposed { left[k * rows + i] } else { left[i * depth + k] };
-        let (row, step) = if transposed { (1, rows) } else { (depth, 1) };
+        let at =
+            |i: usize, k: usize| if form == Form::TilesOfColumns { left[k * rows + i] } else { left[i * depth + k] };
+        let mut tiles = vec![f32::NAN; tiles_len(rows, depth)];
+        let left_side = match form {
+            Form::Rows => Left::Rows { data: &left, stride: depth },
+            Form::TilesOfRows => {
+                tiles_of_rows(&mut tiles, &left, depth, (rows, depth));
+                Left::Tiles(&tiles)
+            }
+            Form::TilesOfColumns => {
+                tiles_of_columns(&mut tiles, &left, rows, (rows, depth));
+                Left::Tiles(&tiles)
+            }
+        };
         let packed = packed(&right, depth, width);
         let stride = width + 3;
         for (case, start) in [Start::Zero, Start::Add, Start::Bias(&bias)].into_iter().enumerate() {
@@ -368,7 +464,7 @@ mod tests {
             let mut out = Out { data: &mut data, stride, rows };
             let packed = Packed::all(&packed, depth, width);
             let finish = Finish { start, relu: case == 2 };
-            multiply(Left { data: &left, row, depth: step }, packed, &mut out, finish);
+            multiply(left_side, packed, &mut out, finish);
             for i in 0..rows {
                 for j in 0..width {
                     let product: f64 = (0..depth).map(|k| f64::from(at(i, k)) * f64::from(right[k * width + j])).sum();
@@ -391,9 +487,8 @@ mod tests {
         for (rows, depth, width) in
             [(1, 1, 1), (6, 5, 64), (7, 3, 65), (13, 130, 48), (5, 400, 33), (128, 0, 8), (2, 385, 200), (11, 9, 15)]
         {
-            check(rows, depth, width, false);
-            if depth > 0 {
-                check(rows, depth, width, true);
+            for form in [Form::Rows, Form::TilesOfRows, Form::TilesOfColumns] {
+                check(rows, depth, width, form);
             }
         }
     }

@@ -8,3 +8,4 @@ mod evaluator;
 mod harness;
 mod operators;
 mod optimisers;
+mod stacks;
