@@ -3,6 +3,7 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 SKIPPED := $(CURDIR)/target/skipped.txt
 PYTHON ?= python3
+PEERS ?=
 
 .PHONY: check format spelling lint docs test bench bench-peers long-files verify-long
 
@@ -40,9 +41,10 @@ long-files:
 bench:
 	cargo bench --workspace --locked
 
-# Beside PyTorch, in the same run; needs pip's torch and numpy.
+# Beside PyTorch, torch-rechub, ONNX Runtime and others, in turn in one run, in an environment of its own below target/.
+# PEERS='--quick' is a smoke run; docs/performance.md has the other options.
 bench-peers:
-	$(PYTHON) benches/peers/run.py
+	$(PYTHON) benches/peers/run.py $(PEERS)
 
 # What takes long, by hand; results go into docs/results.md and docs/performance.md.
 verify-long:

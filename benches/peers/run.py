@@ -1,72 +1,58 @@
-"""Training speed beside PyTorch, in turn in one run: run.py [--rounds N] [--seconds S] [--batch ROWS ...]
+"""hinet beside its peers, in turn in one run: see docs/performance.md.
 
-Runs `hinet`'s reference step and the PyTorch variants one after the other, round by round, so that a
-drift of the machine meets all of them; prints a table of medians with ratios and writes
-target/bench-peers.json. Allocator thresholds are raised for every engine alike.
+Makes a virtual environment with the peers below target/, builds hinet's side, and runs each part's engines one after the
+other, round by round, so that a drift of the machine meets all of them. After each part it prints a table and writes
+target/bench-peers.md and target/bench-peers.json. What cannot run stands in both with the reason.
 """
 
 import argparse
-import json
-import os
-import pathlib
-import statistics
-import subprocess
 import sys
 
-HERE = pathlib.Path(__file__).resolve().parent
-ROOT = HERE.parent.parent
-VARIANTS = ["naive", "naive-sparse", "best"]
-ALLOCATOR = {
-    "MALLOC_MMAP_THRESHOLD_": "4294967296",
-    "MALLOC_TRIM_THRESHOLD_": "4294967296",
-    "MALLOC_TOP_PAD_": "268435456",
-}
+import alone
+import context
+import encode
+import engine
+import infer
+import rechub
+import report
+import train
+import vw
+
+PARTS = {part.NAME: part for part in (train, rechub, alone, infer, encode, vw)}
 
 
-def one(command):
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("OPENBLAS_")} | ALLOCATOR
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, cwd=ROOT)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(map(str, command))} failed:\n{done.stderr}")
-    return json.loads(done.stdout.strip().splitlines()[-1])
-
-
-def engines(threads, rows, seconds):
-    arguments = [str(threads), str(rows), str(seconds)]
-    yield "hinet", [str(ROOT / "target/release/examples/reference_step"), *arguments]
-    for variant in VARIANTS:
-        yield variant, [sys.executable, str(HERE / "step_torch.py"), variant, *arguments]
+def options():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, help="runs of each engine (5)")
+    parser.add_argument("--seconds", type=float, help="how long a run is timed, but in `encode` and `vw` (3)")
+    parser.add_argument("--batch", type=int, nargs="+", help="rows of a batch in `train` and `hinet` (1024 4096)")
+    parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s")
+    parser.add_argument("--quick", action="store_true", help="a smoke run: one round, half a second, small tables and files")
+    parser.add_argument("--python", help="a Python that has the peers, instead of a virtual environment below target/")
+    given = parser.parse_args()
+    given.rounds = given.rounds or (1 if given.quick else 5)
+    given.seconds = given.seconds or (0.5 if given.quick else 3)
+    given.batch = given.batch or ([1024] if given.quick else [1024, 4096])
+    given.parts = given.parts.split(",")
+    unknown = [part for part in given.parts if part not in PARTS]
+    if unknown:
+        parser.error(f"no part {unknown[0]!r}: there are {', '.join(PARTS)}")
+    return given
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--seconds", type=int, default=5)
-    parser.add_argument("--batch", type=int, nargs="+", default=[1024])
-    options = parser.parse_args()
-    subprocess.run(["cargo", "build", "--release", "--workspace", "--example", "reference_step"], cwd=ROOT, check=True)
-    cells, ratios = [], {}
-    print("| engine | threads | batch | rows/s, median | spread | hinet / engine | peak RSS, MB |")
-    print("| --- | --- | --- | --- | --- | --- | --- |")
-    for rows in options.batch:
-        for threads in (1, 2):
-            runs = {}
-            for _ in range(options.rounds):
-                for name, command in engines(threads, rows, options.seconds):
-                    runs.setdefault(name, []).append(one(command))
-            ours = statistics.median(r["rows_per_s"] for r in runs["hinet"])
-            for name, results in runs.items():
-                speeds = [r["rows_per_s"] for r in results]
-                median = statistics.median(speeds)
-                memory = max(r["peak_rss_mb"] for r in results)
-                suffix = f"_{threads}t" + ("" if rows == 1024 else f"_b{rows}")
-                if name != "hinet":
-                    ratios[f"train_{name.replace('-', '_')}{suffix}"] = round(ours / median, 3)
-                cells.append({"engine": name, "threads": threads, "batch": rows, "rows_per_s": speeds, "median": median, "peak_rss_mb": memory})
-                print(f"| {name} | {threads} | {rows} | {median:,.0f} | {min(speeds):,}–{max(speeds):,} | {ours / median:.2f} | {memory} |")
-                sys.stdout.flush()
-    out = ROOT / "target" / "bench-peers.json"
-    out.write_text(json.dumps({"cells": cells, "ratios": ratios}, indent=2) + "\n")
+    given = options()
+    built = context.build()
+    python, versions, lacking = context.environment(given.python)
+    shared = context.Context(python, lacking, built, given.seconds, tuple(given.batch), given.quick)
+    facts = {"rounds": given.rounds, "seconds": given.seconds, "quick": given.quick}
+    made = report.Report(context.facts() | facts | {"packages": versions, "lacking": lacking})
+    for name in given.parts:
+        for case in PARTS[name].cases(shared):
+            made.add(name, PARTS[name].NOTES, case, engine.run_in_turn(case, given.rounds))
+            made.write(context.TARGET)
+        print(made.part(name), flush=True)
+    print(f"written: bench-peers.md and bench-peers.json in {context.TARGET}", file=sys.stderr)
 
 
 if __name__ == "__main__":

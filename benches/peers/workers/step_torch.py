@@ -1,17 +1,14 @@
-"""Time training steps of the PyTorch reference: step_torch.py VARIANT THREADS BATCH SECONDS -> one line of JSON.
+"""Time training steps of the PyTorch reference: step_torch.py VARIANT THREADS ROWS SECONDS BATCHES -> one line of JSON.
 
 Variants: naive (dense Adam), naive-sparse (lazy Adam on tables), best, best-bf16 (autocast).
 """
 
-import json
-import resource
-import statistics
 import sys
-import time
 
 import torch
 import torch.nn as nn
-from hinet_torch import Best, Naive, batch
+from hinet_torch import Best, Naive, batches
+from worker import print_steps, timed
 
 
 def network(variant):
@@ -38,15 +35,13 @@ def network(variant):
 
 
 def main():
-    variant, threads, rows, seconds = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), float(sys.argv[4])
-    torch.set_num_threads(threads)
+    variant, threads, rows, seconds, path = sys.argv[1:]
+    rows = int(rows)
+    torch.set_num_threads(int(threads))
     torch.manual_seed(0)
-    generator = torch.Generator().manual_seed(1)
-    batches = [batch(rows, generator) for _ in range(8)]
     forward, optimisers = network(variant)
-
-    def step(b):
-        started = time.perf_counter()
+    times = []
+    for b in timed(batches(path, rows), float(seconds), times):
         with torch.autocast("cpu", dtype=torch.bfloat16, enabled=variant.endswith("bf16")):
             logits = forward(b)
         loss = nn.functional.binary_cross_entropy_with_logits(logits.float(), b[3], reduction="sum") / rows
@@ -56,19 +51,7 @@ def main():
         for optimiser in optimisers:
             optimiser.step()
         loss.item()
-        return time.perf_counter() - started
-
-    for b in batches[:3]:
-        step(b)
-    times, end = [], time.perf_counter() + seconds
-    while time.perf_counter() < end or len(times) < 5:
-        times.append(step(batches[len(times) % 8]))
-    median = statistics.median(times)
-    print(json.dumps({
-        "engine": f"torch {variant}", "threads": threads, "batch": rows, "steps": len(times),
-        "rows_per_s": round(rows / median), "best_rows_per_s": round(rows / min(times)),
-        "peak_rss_mb": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
-    }))
+    print_steps(rows, times)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,12 @@ task, 192-64; towers 64-32-1. Gates have no bias and every scenario has its own 
 
 import torch
 import torch.nn as nn
-import torch.nn.functional as functional
+from worker import read_batches
 
 FEATURES, DIM, TABLE_ROWS = 20, 16, 100_000
 SCENARIOS, TASKS, EXPERTS = 6, 2, 4
 HIDDEN, WIDTH, TOWER = 128, 64, 32
 INPUT = FEATURES * DIM
-SCENARIO_SHARES = [0.4, 0.25, 0.15, 0.1, 0.06, 0.04]
 
 
 class Mlp(nn.Module):
@@ -159,16 +158,14 @@ class Best(nn.Module):
         return torch.baddbmm(self.tower2_bias[i], hidden, self.tower2[i]).squeeze(-1).t()
 
 
-def zipf_ids(rows, generator, exponent=1.05):
-    weights = 1 / torch.arange(1, TABLE_ROWS + 1, dtype=torch.float64) ** exponent
-    cumulative = torch.cumsum(weights, 0) / weights.sum()
-    uniform = torch.rand(rows, FEATURES, generator=generator, dtype=torch.float64)
-    return torch.searchsorted(cumulative, uniform).clamp_(max=TABLE_ROWS - 1)
-
-
-def batch(rows, generator):
-    """Ids, sorted scenarios, rows per scenario, labels."""
-    shares = torch.tensor(SCENARIO_SHARES)
-    scenario = torch.multinomial(shares, rows, True, generator=generator).sort().values
-    labels = (torch.rand(rows, TASKS, generator=generator) < 0.1).float()
-    return zipf_ids(rows, generator), scenario, torch.bincount(scenario, minlength=SCENARIOS).tolist(), labels
+def batches(path, rows):
+    """Batches written by hinet's side: ids, scenarios (sorted), rows per scenario, labels."""
+    return [
+        (
+            torch.from_numpy(values.astype("int64")),
+            torch.from_numpy(scenario.astype("int64")),
+            torch.bincount(torch.from_numpy(scenario.astype("int64")), minlength=SCENARIOS).tolist(),
+            torch.from_numpy(labels.astype("float32")),
+        )
+        for values, scenario, labels in read_batches(path, rows)
+    ]
