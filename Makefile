@@ -5,7 +5,7 @@ SKIPPED := $(CURDIR)/target/skipped.txt
 PYTHON ?= python3
 PEERS ?=
 
-.PHONY: check format spelling lint docs test bench bench-peers long-files verify-long
+.PHONY: check format spelling lint docs test bench bench-peers instructions long-files verify-long
 
 # What CI runs, cheapest first.
 check: format spelling long-files lint docs test
@@ -45,6 +45,10 @@ bench:
 # PEERS='--quick' is a smoke run; docs/performance.md has the other options.
 bench-peers:
 	$(PYTHON) benches/peers/run.py $(PEERS)
+
+# Instructions of a training step, which no other program on the machine can change; needs valgrind. RECORD=1 keeps them.
+instructions:
+	$(PYTHON) benches/instructions.py $(if $(RECORD),--record)
 
 # What takes long, by hand; results go into docs/results.md and docs/performance.md.
 verify-long:

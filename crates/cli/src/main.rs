@@ -24,7 +24,9 @@ fn main() -> ExitCode {
     say_that_a_panic_is_a_bug();
     let arguments = Arguments::parse();
     let talk = Talk::new(arguments.quiet);
-    match commands::run(arguments.command, talk) {
+    // Asked for here, so that a wrong choice is refused by every command alike.
+    let done = hinet_train::instructions().map_err(Into::into).and_then(|_| commands::run(arguments.command, talk));
+    match done {
         Ok(code) => code,
         Err(error) => failure::report(&error),
     }

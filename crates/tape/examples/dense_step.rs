@@ -1,6 +1,7 @@
 //! Times one training step of the reference HiNet without embedding tables.
 //!
-//! `cargo run --release -p hinet-tape --example dense_step -- [threads] [rows] [seconds]`
+//! `cargo run --release -p hinet-tape --example dense_step -- [threads] [rows] [seconds | =steps]`: with a number of steps it
+//! runs those and times nothing, for `benches/instructions.py`.
 
 #[path = "../benches/reference/mod.rs"]
 mod reference;
@@ -8,11 +9,18 @@ mod reference;
 use std::time::Instant;
 
 fn main() {
-    let mut arguments = std::env::args().skip(1).map(|text| text.parse::<usize>().expect("a number"));
-    let threads = arguments.next().unwrap_or(1);
-    let rows = arguments.next().unwrap_or(1024);
-    let seconds = arguments.next().unwrap_or(5) as f64;
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let number = |text: &str| text.parse::<usize>().expect("a number");
+    let threads = arguments.first().map_or(1, |text| number(text));
+    let rows = arguments.get(1).map_or(1024, |text| number(text));
+    let last = arguments.get(2).map_or("5", String::as_str);
     let mut step = reference::Step::new(rows, threads);
+    if let Some(steps) = last.strip_prefix('=') {
+        return (0..number(steps)).for_each(|_| {
+            step.run();
+        });
+    }
+    let seconds = number(last) as f64;
     match step.tape.pool() {
         Some(pool) => pool.install(|| time(&mut step, threads, rows, seconds)),
         None => time(&mut step, threads, rows, seconds),

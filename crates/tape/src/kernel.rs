@@ -1,9 +1,12 @@
 //! Inner loops over slices. Plain loops, compiled once per instruction set and chosen at run time.
 
+pub(crate) mod instructions;
 pub(crate) mod math;
 pub(crate) mod product;
 
-/// Writes a function whose body is compiled for AVX-512, AVX2 and the plain instruction set, and picks one at run time.
+/// Writes a function whose body is compiled for AVX-512, AVX2 and the plain instruction set; one is [chosen] at run time.
+///
+/// [chosen]: instructions::instructions
 ///
 /// What the body calls must be inlined to profit, so its helpers are `#[inline(always)]`.
 macro_rules! vectorised {
@@ -19,7 +22,7 @@ macro_rules! vectorised {
                     $body
                 }
             }
-            pulp::Arch::new().dispatch(Call { $($arg),* })
+            $crate::kernel::instructions::arch().dispatch(Call { $($arg),* })
         }
     };
     (@out) => { () };

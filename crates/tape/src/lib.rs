@@ -92,6 +92,7 @@ mod value;
 pub use buffer::Buffer;
 pub use evaluator::{Evaluator, Workspace};
 pub use graph::{Activation, BatchNormOp, Binary, Graph, LinearOp, Node, Op, Reduction, Routing, Source, Statistics};
+pub use kernel::instructions::{InstructionsError, instructions};
 pub use optimiser::{
     AdamRowStep, DenseOptimiser, DenseOptimiserConfig, OptimiserError, OptimiserKind, RowStep, Schedule, ScheduleKind,
     ScheduleState, adagrad_row, adam_row, clip_global_norm, row_wise_adagrad_row, sgd_row,

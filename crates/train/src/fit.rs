@@ -27,6 +27,7 @@ use std::time::Instant;
 
 use hinet_data::{Seed, StreamConfig, TrainStream};
 use hinet_model::{Model, row_weights};
+use hinet_tape::instructions;
 use rayon::ThreadPool;
 
 use crate::pool;
@@ -154,6 +155,7 @@ impl Opened<'_> {
         let mut state = loaded.unwrap_or_else(|| State::new(size.tasks.len()));
         state.timing.sessions += 1;
         state.timing.threads = rayon::current_num_threads();
+        state.timing.instructions = instructions().unwrap_or_default().to_owned();
         state.timing.seconds.preparing += begin.elapsed().as_secs_f64();
         options.observer.stage(Stage::Training { size: &size, resumed_at });
         let mut session = Session::open(experiment, folder, inputs, &mut options, Start { step, state, size })?;

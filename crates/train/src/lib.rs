@@ -36,6 +36,7 @@ pub use experiment::{
 pub use fit::{
     Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,
 };
+pub use hinet_tape::{InstructionsError, instructions};
 pub use inspect::{
     Attention, Expert, ExpertUse, FeatureImportance, Gate, GateLine, Importance, ImportanceCell, InspectOptions,
     Inspection, ScenarioRows, TableFacts, inspect,

@@ -318,3 +318,18 @@ fn inspecting_shows_the_inside_in_every_format_and_writes_it_only_when_asked() {
     place.refuses(2, "inspect run --rows 0", &["--rows", "1 or more"]);
     place.refuses(2, "inspect nowhere", &["nowhere", "config.toml"]);
 }
+
+#[test]
+fn vector_instructions_that_are_not_there_are_refused_with_those_that_are() {
+    let place = Place::with_data();
+    let output =
+        place.command("check hinet.toml").env("HINET_INSTRUCTIONS", "mmx").output().expect("the program starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        !output.status.success() && said.contains("HINET_INSTRUCTIONS is `mmx`") && said.contains("portable"),
+        "{said}"
+    );
+    let portable = place.command("train hinet.toml --out run --quiet").env("HINET_INSTRUCTIONS", "portable").output();
+    assert!(portable.expect("the program starts").status.success());
+    assert!(place.read("run/timing.json").contains("\"instructions\": \"portable\""));
+}

@@ -13,7 +13,9 @@
     reason = "a tile's loops have constant bounds and unroll; iterators over arrays of vectors did not"
 )]
 
-use pulp::{Arch, Simd, WithSimd};
+use pulp::{Simd, WithSimd};
+
+use super::instructions::arch;
 
 /// Rows of a tile.
 pub(crate) const TILE: usize = 6;
@@ -37,7 +39,7 @@ pub(crate) fn panel() -> usize {
             full::<S>()
         }
     }
-    Arch::new().dispatch(Panel)
+    arch().dispatch(Panel)
 }
 
 #[inline(always)]
@@ -171,7 +173,7 @@ pub(crate) fn tiles_of_columns(to: &mut [f32], data: &[f32], stride: usize, (row
 /// `out (+)= left * right`.
 pub(crate) fn multiply(left: Left<'_>, right: Packed<'_>, out: &mut Out<'_>, finish: Finish<'_>) {
     if out.rows > 0 {
-        Arch::new().dispatch(Multiply { left, right, out, finish });
+        arch().dispatch(Multiply { left, right, out, finish });
     }
 }
 

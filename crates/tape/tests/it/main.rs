@@ -6,6 +6,7 @@ mod oracle;
 mod cases;
 mod evaluator;
 mod harness;
+mod instructions;
 mod operators;
 mod optimisers;
 mod stacks;

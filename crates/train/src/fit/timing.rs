@@ -15,6 +15,9 @@ pub struct Timing {
     pub sessions: u64,
     /// Threads that computed in the last session.
     pub threads: usize,
+    /// Vector instructions of the last session.
+    #[serde(default)]
+    pub instructions: String,
     /// Seconds by what they were spent on, over all sessions.
     pub seconds: Seconds,
     /// Rows trained on.

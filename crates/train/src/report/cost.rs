@@ -8,12 +8,23 @@ use super::files::Files;
 use super::format::{about, counted, duration, grouped};
 use super::table::{self, Column, Table};
 use super::train::took;
+use crate::fit::Timing;
 
 #[derive(Serialize)]
 pub(super) struct Cost {
     facts: Vec<Fact>,
     parts: Table,
     note: String,
+}
+
+/// Threads, and instructions where they are known.
+fn on(timing: &Timing) -> String {
+    let threads = counted(timing.threads, "thread");
+    if timing.instructions.is_empty() {
+        format!("on {threads}")
+    } else {
+        format!("on {threads}, {}", timing.instructions)
+    }
 }
 
 impl Cost {
@@ -23,7 +34,7 @@ impl Cost {
         let mut facts = vec![
             Fact::new("time", took(files)),
             Fact::new("training", format!("{} rows/s", grouped(timing.rows_per_second.round() as u64)))
-                .with_note(format!("on {}", counted(timing.threads, "thread"))),
+                .with_note(on(timing)),
         ];
         facts.extend(
             timing
