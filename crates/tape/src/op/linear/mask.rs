@@ -6,7 +6,7 @@ use std::ops::Range;
 
 use crate::graph::Activation;
 use crate::kernel::math::slope;
-use crate::kernel::product::{PAD, TILE, panel};
+use crate::kernel::product::{PAD, TILE, packed_len, panel};
 use crate::kernel::{add_to, vectorised};
 
 /// Some columns of the rows of a result.
@@ -57,53 +57,49 @@ vectorised! {
     }
 }
 
-/// Rows of a result and of its gradient, and the columns that are taken of both.
+/// Rows of a result and of its gradient: some blocks side by side.
 #[derive(Clone, Copy)]
 pub(super) struct Gradient<'a> {
     pub(super) value: &'a [f32],
     pub(super) gradient: &'a [f32],
-    /// Columns of a row.
-    pub(super) stride: usize,
-    /// First column that is taken.
-    pub(super) column: usize,
-    /// Columns that are taken.
+    pub(super) rows: usize,
+    pub(super) blocks: usize,
+    /// Columns of a block.
     pub(super) width: usize,
 }
 
 impl<'a> Gradient<'a> {
-    fn row(&self, row: usize, first: usize, len: usize) -> (&'a [f32], &'a [f32]) {
-        let at = row * self.stride + self.column + first;
+    fn row(&self, row: usize, block: usize, first: usize, len: usize) -> (&'a [f32], &'a [f32]) {
+        let at = (row * self.blocks + block) * self.width + first;
         (&self.value[at..at + len], &self.gradient[at..at + len])
     }
 }
 
 vectorised! {
-    /// Packs dz of `rows` rows as the right side of a product, and adds each row to `sums`. Row by row: rows lie pages
-    /// apart, and their panels all in the cache.
-    pub(super) fn panels_of<'a>(
-        activation: Activation,
-        from: Gradient<'a>,
-        rows: usize,
-        to: &'a mut [f32],
-        sums: &'a mut [f32],
-    ) {
-        let full = panel();
-        for row in 0..rows {
-            for (place, sums) in sums.chunks_mut(PAD).enumerate() {
-                let (column, real) = (place * PAD, sums.len());
-                let panel = column / full * full;
-                let padded = (from.width - panel).min(full).next_multiple_of(PAD);
-                let (value, gradient) = from.row(row, column, real);
-                let to = &mut to[rows * panel + row * padded + column - panel..][..PAD];
-                let whole = (value.try_into(), gradient.try_into(), (&mut *to).try_into(), (&mut *sums).try_into());
-                if let (Ok(value), Ok(gradient), Ok(to), Ok(sums)) = whole {
-                    dz::<PAD>(activation, value, gradient, to, sums);
-                    continue;
-                }
-                to.fill(0.0);
-                for i in 0..real {
-                    to[i] = times_slope(activation, gradient[i], value[i]);
-                    sums[i] += to[i];
+    /// Packs dz of each block as the right side of a product, one block after the other, and adds each row to `sums`. Row by
+    /// row over all blocks: what arrives is read straight through.
+    pub(super) fn panels_of<'a>(activation: Activation, from: Gradient<'a>, to: &'a mut [f32], sums: &'a mut [f32]) {
+        let (full, size) = (panel(), packed_len(from.rows, from.width));
+        for row in 0..from.rows {
+            for block in 0..from.blocks {
+                let to = &mut to[block * size..][..size];
+                let sums = &mut sums[block * from.width..][..from.width];
+                for (place, sums) in sums.chunks_mut(PAD).enumerate() {
+                    let (column, real) = (place * PAD, sums.len());
+                    let panel = column / full * full;
+                    let padded = (from.width - panel).min(full).next_multiple_of(PAD);
+                    let (value, gradient) = from.row(row, block, column, real);
+                    let to = &mut to[from.rows * panel + row * padded + column - panel..][..PAD];
+                    let whole = (value.try_into(), gradient.try_into(), (&mut *to).try_into(), (&mut *sums).try_into());
+                    if let (Ok(value), Ok(gradient), Ok(to), Ok(sums)) = whole {
+                        dz::<PAD>(activation, value, gradient, to, sums);
+                        continue;
+                    }
+                    to.fill(0.0);
+                    for i in 0..real {
+                        to[i] = times_slope(activation, gradient[i], value[i]);
+                        sums[i] += to[i];
+                    }
                 }
             }
         }

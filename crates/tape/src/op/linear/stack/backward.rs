@@ -170,19 +170,18 @@ impl Run<'_> {
         let rows = chunk.len();
         sums.fill(0.0);
         let (sums, sums_two) = sums.split_at_mut(self.one.sums());
+        match &self.two {
+            Some(two) => panels_of(two.op.activation, self.arrived(chunk, two), dz_two, sums_two),
+            None => panels_of(self.one.op.activation, self.arrived(chunk, &self.one), dz, sums),
+        }
+        let (outer, size) = (self.one.blocks.outer, packed_len(rows, self.one.blocks.outer));
         for (place, block) in chunk.blocks.clone().enumerate() {
-            let outer = self.one.blocks.outer;
-            let own = place * outer..(place + 1) * outer;
-            let size = packed_len(rows, outer);
             let dz = &mut dz[place * size..][..size];
             if let Some(two) = &self.two {
-                self.through_second(two, (number, place, block), (dz_two, dh, tiles), sums_two);
-                let value = self.hidden_of(chunk, place);
-                let gradient = Gradient { value, gradient: dh, stride: outer, column: 0, width: outer };
-                panels_of(self.one.op.activation, gradient, rows, dz, &mut sums[own]);
-            } else {
-                let gradient = self.arrived(chunk, place, outer, self.one.sums());
-                panels_of(self.one.op.activation, gradient, rows, dz, &mut sums[own]);
+                self.through_second(two, (rows, place, block), (dz_two, dh, tiles));
+                let gradient =
+                    Gradient { value: self.hidden_of(chunk, place), gradient: dh, rows, blocks: 1, width: outer };
+                panels_of(self.one.op.activation, gradient, dz, &mut sums[place * outer..(place + 1) * outer]);
             }
             if let Some(packed) = &self.packed.0 {
                 tiles_of_panels(dz, (rows, outer), tiles);
@@ -194,31 +193,26 @@ impl Run<'_> {
         }
     }
 
-    /// From the gradient of the result to that of h, in one block.
+    /// From dz of the second layer to the gradient of h, in one block.
     fn through_second(
         &self,
         two: &Layer<'_>,
-        (number, place, block): (usize, usize, usize),
-        (dz, dh, tiles): (&mut [f32], &mut [f32], &mut [f32]),
-        sums: &mut [f32],
+        (rows, place, block): (usize, usize, usize),
+        (dz, dh, tiles): (&[f32], &mut [f32], &mut [f32]),
     ) {
-        let chunk = &self.chunks[number];
-        let (rows, outer) = (chunk.len(), two.blocks.outer);
-        let size = packed_len(rows, outer);
-        let dz = &mut dz[place * size..][..size];
-        let own = &mut sums[place * outer..(place + 1) * outer];
-        panels_of(two.op.activation, self.arrived(chunk, place, outer, two.sums()), rows, dz, own);
-        tiles_of_panels(dz, (rows, outer), tiles);
+        let (outer, size) = (two.blocks.outer, packed_len(rows, two.blocks.outer));
+        tiles_of_panels(&dz[place * size..][..size], (rows, outer), tiles);
         let mut out = Out { data: dh, stride: two.blocks.inner, rows };
         let finish = Finish { start: Start::Zero, relu: false };
         multiply(Left::Tiles(tiles), two.transposed(self.packed.1, block), &mut out, finish);
     }
 
-    /// The result and its gradient, of the rows of a chunk and the columns of a block.
-    fn arrived(&self, chunk: &Chunk, place: usize, width: usize, stride: usize) -> Gradient<'_> {
-        let first = chunk.rows.start * stride;
+    /// The result and its gradient, of the rows of a chunk.
+    fn arrived(&self, chunk: &Chunk, layer: &Layer<'_>) -> Gradient<'_> {
+        let Blocks { outer, .. } = layer.blocks;
+        let first = chunk.rows.start * layer.sums();
         let (value, gradient) = (&self.output.value[first..], &self.output.gradient[first..]);
-        Gradient { value, gradient, stride, column: place * width, width }
+        Gradient { value, gradient, rows: chunk.len(), blocks: layer.blocks.taken(), width: outer }
     }
 
     /// h of one block, `[rows of the chunk, width]`.
