@@ -16,7 +16,7 @@ import tempfile
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 RECORD = ROOT / "benches" / "instructions.json"
-ROWS = [256, 1024]
+ROWS = [256]
 # Beyond this share of change a count is worth a look.
 NOTABLE = 0.01
 
