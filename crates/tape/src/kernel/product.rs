@@ -25,6 +25,10 @@ const WIDE_PANEL: usize = 64;
 const DEPTH: usize = 128;
 /// Depths at a time. With eight, LLVM moves loads so far ahead that it runs out of registers.
 const RUN: usize = 4;
+/// Floats of a line of the cache.
+const LINE: usize = 16;
+/// Most lines that are read ahead at once: a core waits for about so many.
+const MOST_AHEAD: usize = 16;
 /// Panels of the last columns are padded to a multiple of this.
 pub(crate) const PAD: usize = 16;
 
@@ -189,6 +193,8 @@ struct Multiply<'a, 'o> {
 struct Step<'a> {
     /// Packed rows from the first depth of the step on.
     panel: &'a [f32],
+    /// What lies behind the panel: the next one, as a rule.
+    next: &'a [f32],
     /// First column of the panel within the result.
     column: usize,
     /// Columns of the result.
@@ -205,32 +211,17 @@ impl WithSimd for Multiply<'_, '_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Packed { data, packed, first: skip, depth, width } = self.right;
+        let Multiply { left, right, out, finish } = self;
+        let depth = right.depth;
         // A deep product goes through the left side once per depth step, a wide one through the result once per panel.
         let step = if depth <= 3 * DEPTH { depth.max(1) } else { DEPTH };
         let mut first = 0;
         loop {
             let taken = step.min(depth - first);
             let last = first + taken == depth;
-            let start = if first == 0 { self.finish.start } else { Start::Add };
-            let finish = Finish { start, relu: self.finish.relu && last };
-            let mut column = 0;
-            while column < width {
-                let real = (width - column).min(full::<S>());
-                let padded = real.next_multiple_of(PAD);
-                let panel = &data[packed * column + (skip + first) * padded..][..taken * padded];
-                let step = Step { panel, column, width: real, first, depth: taken, whole: depth, finish };
-                match (S::F32_LANES, padded) {
-                    (16, 16) => panel_rows::<S, 1, 16>(simd, self.left, step, self.out),
-                    (16, 32) => panel_rows::<S, 2, 32>(simd, self.left, step, self.out),
-                    (16, 48) => panel_rows::<S, 3, 48>(simd, self.left, step, self.out),
-                    (16, _) => panel_rows::<S, 4, 64>(simd, self.left, step, self.out),
-                    (8, _) => panel_rows::<S, 2, 16>(simd, self.left, step, self.out),
-                    (4, _) => panel_rows::<S, 4, 16>(simd, self.left, step, self.out),
-                    _ => panel_rows::<S, 16, 16>(simd, self.left, step, self.out),
-                }
-                column += real;
-            }
+            let start = if first == 0 { finish.start } else { Start::Add };
+            let finish = Finish { start, relu: finish.relu && last };
+            columns(simd, left, Pass { right, first, depth: taken, finish }, out);
             first += taken;
             if last {
                 break;
@@ -239,15 +230,81 @@ impl WithSimd for Multiply<'_, '_> {
     }
 }
 
+/// Some depths of a product.
+#[derive(Clone, Copy)]
+struct Pass<'a> {
+    right: Packed<'a>,
+    first: usize,
+    depth: usize,
+    finish: Finish<'a>,
+}
+
+impl<'a> Pass<'a> {
+    /// The panel that begins at a column, of at most so many.
+    #[inline(always)]
+    fn step(&self, column: usize, most: usize) -> Step<'a> {
+        let Packed { data, packed, first: skip, depth: whole, width } = self.right;
+        let width = (width - column).min(most);
+        let padded = width.next_multiple_of(PAD);
+        let from = packed * column + (skip + self.first) * padded;
+        let (panel, next) = data[from..].split_at(self.depth * padded);
+        Step { panel, next, column, width, first: self.first, depth: self.depth, whole, finish: self.finish }
+    }
+}
+
+/// All columns of a product over some depths.
+#[inline(always)]
+fn columns<S: Simd>(simd: S, left: Left<'_>, pass: Pass<'_>, out: &mut Out<'_>) {
+    let (full, width) = (full::<S>(), pass.right.width);
+    let mut column = 0;
+    if let (Left::Rows { data, stride }, 1 | 2, 8 | 16) = (left, out.rows, S::F32_LANES) {
+        let left = (data, stride);
+        let count = if out.rows == 1 { 4 } else { 2 };
+        while width - column >= count * full {
+            let step = |n: usize| pass.step(column + n * full, full);
+            match (S::F32_LANES, out.rows) {
+                (8, 1) => panels_beside::<S, 1, 4, 2, 16>(simd, left, [step(0), step(1), step(2), step(3)], out),
+                (8, _) => panels_beside::<S, 2, 2, 2, 16>(simd, left, [step(0), step(1)], out),
+                (_, 1) => panels_beside::<S, 1, 4, 4, 64>(simd, left, [step(0), step(1), step(2), step(3)], out),
+                (_, _) => panels_beside::<S, 2, 2, 4, 64>(simd, left, [step(0), step(1)], out),
+            }
+            column += count * full;
+        }
+    }
+    while column < width {
+        let step = pass.step(column, full);
+        match (S::F32_LANES, step.width.next_multiple_of(PAD)) {
+            (16, 16) => panel_rows::<S, 1, 16>(simd, left, step, out),
+            (16, 32) => panel_rows::<S, 2, 32>(simd, left, step, out),
+            (16, 48) => panel_rows::<S, 3, 48>(simd, left, step, out),
+            (16, _) => panel_rows::<S, 4, 64>(simd, left, step, out),
+            (8, _) => panel_rows::<S, 2, 16>(simd, left, step, out),
+            (4, _) => panel_rows::<S, 4, 16>(simd, left, step, out),
+            _ => panel_rows::<S, 16, 16>(simd, left, step, out),
+        }
+        column += step.width;
+    }
+}
+
 /// One panel of `P` columns, which are `V` vectors, over all rows.
 #[inline(always)]
 fn panel_rows<S: Simd, const V: usize, const P: usize>(simd: S, left: Left<'_>, step: Step<'_>, out: &mut Out<'_>) {
     match left {
         Left::Tiles(data) => {
-            for row in (0..out.rows).step_by(TILE) {
-                let from = row * step.whole + step.first * TILE;
-                let tile = &data[from..][..step.depth * TILE];
-                packed_tile::<S, V, P>(simd, tile, step, (out, row));
+            let tile = |row: usize| &data[row * step.whole + step.first * TILE..][..step.depth * TILE];
+            let (ahead, mut next) = (ahead_of(step, out.rows), step.next);
+            let mut row = 0;
+            while row + TILE <= out.rows {
+                next = touch(next, ahead);
+                packed_tile::<S, TILE, V, P>(simd, tile(row), step, (out, row));
+                row += TILE;
+            }
+            // The last rows in twos: a tile of every height would be as much code again.
+            match out.rows - row {
+                0 => {}
+                1 | 2 => packed_tile::<S, 2, V, P>(simd, tile(row), step, (out, row)),
+                3 | 4 => packed_tile::<S, 4, V, P>(simd, tile(row), step, (out, row)),
+                _ => packed_tile::<S, TILE, V, P>(simd, tile(row), step, (out, row)),
             }
         }
         Left::Rows { data, stride } => {
@@ -269,27 +326,48 @@ fn panel_rows<S: Simd, const V: usize, const P: usize>(simd: S, left: Left<'_>, 
     }
 }
 
-/// A tile of the result from a packed tile of the left side.
+/// Floats of the next panel that are read ahead of each tile, so that all of it is in the cache when its turn comes. None
+/// where there are too few tiles to wait beside.
 #[inline(always)]
-fn packed_tile<S: Simd, const V: usize, const P: usize>(
+fn ahead_of(step: Step<'_>, rows: usize) -> usize {
+    let lines = step.panel.len() / LINE * TILE / rows + 1;
+    if lines <= MOST_AHEAD { lines * LINE } else { 0 }
+}
+
+/// Has the lines of the first `count` floats brought into the cache, and returns the others. Safe code has no instruction
+/// for that but to read.
+#[inline(always)]
+fn touch(floats: &[f32], count: usize) -> &[f32] {
+    let (now, later) = floats.split_at(count.min(floats.len()));
+    let mut sum = 0.0;
+    for line in now.chunks(LINE) {
+        sum += line[0];
+    }
+    std::hint::black_box(sum);
+    later
+}
+
+/// A tile of the result, `R` rows high, from a packed tile of the left side.
+#[inline(always)]
+fn packed_tile<S: Simd, const R: usize, const V: usize, const P: usize>(
     simd: S,
     left: &[f32],
     step: Step<'_>,
     (out, row): (&mut Out<'_>, usize),
 ) {
-    let real = (out.rows - row).min(TILE);
-    let mut sums = begin::<S, TILE, V>(simd, step, out, (row, real));
+    let real = (out.rows - row).min(R);
+    let mut sums = begin::<S, R, V>(simd, step, out, (row, real));
     let ((left, _), (panel, _)) = (left.as_chunks::<TILE>(), step.panel.as_chunks::<P>());
     let ((left, left_rest), (panel, panel_rest)) = (left.as_chunks::<RUN>(), panel.as_chunks::<RUN>());
     for (left, panel) in left.iter().zip(panel) {
         for k in 0..RUN {
-            accumulate::<S, TILE, V, P>(simd, &mut sums, &panel[k], left[k]);
+            accumulate::<S, R, V, P>(simd, &mut sums, &panel[k], &left[k]);
         }
     }
     for (left, panel) in left_rest.iter().zip(panel_rest) {
-        accumulate::<S, TILE, V, P>(simd, &mut sums, panel, *left);
+        accumulate::<S, R, V, P>(simd, &mut sums, panel, left);
     }
-    end::<S, TILE, V>(simd, step, out, (row, real), sums);
+    end::<S, R, V>(simd, step, out, (row, real), sums);
 }
 
 /// A tile of the result, `R` rows high, from rows of the left side.
@@ -318,16 +396,50 @@ fn tile<S: Simd, const R: usize, const V: usize, const P: usize>(
             for i in 0..R {
                 scalars[i] = depths[i][k];
             }
-            accumulate::<S, R, V, P>(simd, &mut sums, &panel[k], scalars);
+            accumulate::<S, R, V, P>(simd, &mut sums, &panel[k], &scalars);
         }
     }
     for (k, panel) in rest.iter().enumerate() {
         for i in 0..R {
             scalars[i] = runs[i].1[k];
         }
-        accumulate::<S, R, V, P>(simd, &mut sums, panel, scalars);
+        accumulate::<S, R, V, P>(simd, &mut sums, panel, &scalars);
     }
     end::<S, R, V>(simd, step, out, (row, R), sums);
+}
+
+/// All `R` rows of a result by `N` panels at once: with one panel there would be too few sums for products to follow each
+/// other without waiting. Each sum is made in the same order as in a tile, so it has the same bits.
+#[inline(always)]
+fn panels_beside<S: Simd, const R: usize, const N: usize, const V: usize, const P: usize>(
+    simd: S,
+    (data, stride): (&[f32], usize),
+    steps: [Step<'_>; N],
+    out: &mut Out<'_>,
+) {
+    let (first, depth) = (steps[0].first, steps[0].depth);
+    let mut sums = [[[simd.splat_f32s(0.0); V]; R]; N];
+    let mut panels: [&[[f32; P]]; N] = [&[]; N];
+    for n in 0..N {
+        sums[n] = begin::<S, R, V>(simd, steps[n], out, (0, R));
+        panels[n] = &steps[n].panel.as_chunks().0[..depth];
+    }
+    let mut rows = [data; R];
+    for i in 0..R {
+        rows[i] = &data[i * stride + first..][..depth];
+    }
+    let mut scalars = [0.0; R];
+    for k in 0..depth {
+        for i in 0..R {
+            scalars[i] = rows[i][k];
+        }
+        for n in 0..N {
+            accumulate::<S, R, V, P>(simd, &mut sums[n], &panels[n][k], &scalars);
+        }
+    }
+    for n in 0..N {
+        end::<S, R, V>(simd, steps[n], out, (0, R), sums[n]);
+    }
 }
 
 #[inline(always)]
@@ -335,7 +447,7 @@ fn accumulate<S: Simd, const R: usize, const V: usize, const P: usize>(
     simd: S,
     sums: &mut [[S::f32s; V]; R],
     panel: &[f32; P],
-    scalars: [f32; R],
+    scalars: &[f32],
 ) {
     let (vectors, _) = S::as_simd_f32s(panel);
     let vectors = &vectors[..V];
@@ -486,9 +598,11 @@ mod tests {
 
     #[test]
     fn products_of_all_tile_shapes_match_plain_loops() {
-        for (rows, depth, width) in
-            [(1, 1, 1), (6, 5, 64), (7, 3, 65), (13, 130, 48), (5, 400, 33), (128, 0, 8), (2, 385, 200), (11, 9, 15)]
-        {
+        // Every number of rows behind the last full tile, and enough tiles to read ahead beside.
+        let tails = (1..=12).map(|rows| (rows, 11, 35));
+        let others = [(1, 1, 1), (1, 7, 17), (6, 5, 64), (7, 3, 65), (13, 130, 48), (5, 400, 33), (128, 0, 8)];
+        let more = [(2, 385, 200), (11, 9, 15), (130, 40, 70)];
+        for (rows, depth, width) in tails.chain(others).chain(more) {
             for form in [Form::Rows, Form::TilesOfRows, Form::TilesOfColumns] {
                 check(rows, depth, width, form);
             }
