@@ -119,6 +119,22 @@ impl Graph {
         })
     }
 
+    /// Has a value hold these numbers from now on, whatever it was computed from.
+    ///
+    /// # Panics
+    /// If its rows are those of the batch, it has another number of elements, or it is a parameter.
+    pub fn fix(&mut self, value: Value, data: Vec<f32>) {
+        let shape = self.shape(value);
+        assert!(!matches!(self.node(value).op, Op::Parameter { .. }), "fix: a parameter holds what `Params` says");
+        assert!(
+            shape.rows != Rows::Batch && shape.len(0) == data.len(),
+            "fix: {} numbers for {shape}, which must have fixed rows",
+            data.len()
+        );
+        let node = &mut self.nodes[value.index()];
+        *node = Node { op: Op::Constant { data }, inputs: Vec::new(), shape, needs_gradient: false };
+    }
+
     /// All operators, in the order they are computed.
     #[must_use]
     pub fn nodes(&self) -> &[Node] {

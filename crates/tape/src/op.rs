@@ -218,7 +218,8 @@ pub(crate) fn stack_forward(
     linear::stack::pack(stack.second.expect("there are two"), context, &mut room.packed);
     let Scratch { chunks, saved: hidden, tiles, packed, .. } = before;
     let keep = linear::stack::Room { chunks, hidden, tiles, keep: true };
-    linear::stack::forward(stack, context, (out, keep), (packed, &room.packed));
+    let operands = linear::Operands::all(stack.first.0, stack.first.1, context, packed);
+    linear::stack::forward(stack, context, (out, keep), (operands, (&room.packed, &[])));
 }
 
 /// Sends the gradient of a stack's output to its inputs.

@@ -10,6 +10,7 @@ use std::ops::Range;
 mod backward;
 mod mask;
 mod pack;
+pub(crate) mod request;
 pub(crate) mod stack;
 
 pub(super) use backward::backward;
@@ -134,9 +135,27 @@ impl Blocks {
     }
 }
 
+/// What a linear operator computes with.
+#[derive(Clone, Copy)]
+pub(crate) struct Operands<'a> {
+    pub(crate) x: &'a [f32],
+    /// Depth of the product with one block of the weight.
+    pub(crate) inner: usize,
+    pub(crate) bias: Option<&'a [f32]>,
+    pub(crate) packed: &'a [f32],
+}
+
+impl<'a> Operands<'a> {
+    /// All that the operator reads.
+    pub(crate) fn all(op: &LinearOp, node: &Node, context: &Context<'a>, packed: &'a [f32]) -> Operands<'a> {
+        let Blocks { inner, .. } = Blocks::new(op, node, context);
+        Operands { x: context.view(node.inputs[0]), inner, bias: op.bias.map(|bias| context.view(bias)), packed }
+    }
+}
+
 pub(super) fn forward(op: &LinearOp, node: &Node, context: &Context<'_>, out: &mut [f32], scratch: &mut Scratch) {
     pack(op, node, context, &mut scratch.packed);
-    run(op, node, context, (out, &mut scratch.tiles), &scratch.packed);
+    run((op, node), context, (out, &mut scratch.tiles), Operands::all(op, node, context, &scratch.packed));
 }
 
 /// Packs the weight for [`run`].
@@ -146,16 +165,13 @@ pub(crate) fn pack(op: &LinearOp, node: &Node, context: &Context<'_>, packed: &m
 
 /// The forward pass over a packed weight; `tiles` is room to work in.
 pub(crate) fn run(
-    op: &LinearOp,
-    node: &Node,
+    (op, node): (&LinearOp, &Node),
     context: &Context<'_>,
     (out, tiles): (&mut [f32], &mut Buffer),
-    packed: &[f32],
+    operands: Operands<'_>,
 ) {
-    let blocks = Blocks::new(op, node, context);
-    let x = context.view(node.inputs[0]);
-    let bias = op.bias.map(|bias| context.view(bias));
-    let forward = Forward { op, blocks: &blocks, context, x, bias, packed };
+    let blocks = Blocks { inner: operands.inner, ..Blocks::new(op, node, context) };
+    let forward = Forward { op, blocks: &blocks, context, operands };
     let rows = context.parallel.row_block(node.shape.rows.count(context.feed.rows));
     let room = if blocks.unit_width() >= WIDE { tiles_len(rows, blocks.inner) } else { 1 };
     let chunk = rows * blocks.width_out();
@@ -173,9 +189,7 @@ struct Forward<'a> {
     op: &'a LinearOp,
     blocks: &'a Blocks,
     context: &'a Context<'a>,
-    x: &'a [f32],
-    bias: Option<&'a [f32]>,
-    packed: &'a [f32],
+    operands: Operands<'a>,
 }
 
 impl Forward<'_> {
@@ -196,7 +210,8 @@ impl Forward<'_> {
     fn unit(&self, unit: &Unit, rows: Range<usize>, out: &mut [f32], tiles: &mut [f32]) {
         let Blocks { inner, outer, .. } = *self.blocks;
         let (width_in, unit_width) = (self.blocks.width_in(), self.blocks.unit_width());
-        let x = &self.x[rows.start * width_in + unit.column_in..];
+        let Operands { x, bias, packed, .. } = self.operands;
+        let x = &x[rows.start * width_in + unit.column_in..];
         let left = if unit_width >= WIDE && rows.len() >= TILE {
             tiles_of_rows(tiles, x, width_in, (rows.len(), inner));
             Left::Tiles(tiles)
@@ -204,10 +219,9 @@ impl Forward<'_> {
             Left::Rows { data: x, stride: width_in }
         };
         let size = packed_len(inner, unit_width);
-        let right = Packed::all(&self.packed[unit.index * size..][..size], inner, unit_width);
-        let start = self
-            .bias
-            .map_or(Start::Zero, |bias| Start::Bias(&bias[unit.blocks.start * outer..unit.blocks.end * outer]));
+        let right = Packed::all(&packed[unit.index * size..][..size], inner, unit_width);
+        let start =
+            bias.map_or(Start::Zero, |bias| Start::Bias(&bias[unit.blocks.start * outer..unit.blocks.end * outer]));
         let out = &mut out[unit.column_out..];
         let mut out = Out { data: out, stride: self.blocks.width_out(), rows: rows.len() };
         multiply(left, right, &mut out, Finish { start, relu: self.op.activation == Activation::Relu });

@@ -9,4 +9,5 @@ mod harness;
 mod instructions;
 mod operators;
 mod optimisers;
+mod requests;
 mod stacks;

@@ -8,14 +8,26 @@ use crate::op::Context;
 
 /// Packs every unit as `[in, columns of y]`.
 pub(super) fn forward(blocks: &Blocks, weight: &[f32], context: &Context<'_>, packed: &mut Buffer) {
+    rows((blocks, blocks.inner), |k| k, weight, context, packed);
+}
+
+/// Packs some rows of every block, `row(0)`, `row(1)`, ... up to `depth` of them: as [`forward`] would a weight that
+/// has no others.
+pub(super) fn rows(
+    (blocks, depth): (&Blocks, usize),
+    row: impl Fn(usize) -> usize + Sync,
+    weight: &[f32],
+    context: &Context<'_>,
+    packed: &mut Buffer,
+) {
     let (inner, outer) = (blocks.inner, blocks.outer);
-    units(blocks, (inner, blocks.unit_width()), context, packed, |unit, skip, width, to| {
-        product::pack(to, inner, width, |k, first, into| {
+    units(blocks, (depth, blocks.unit_width()), context, packed, |unit, skip, width, to| {
+        product::pack(to, depth, width, |k, first, into| {
             let mut done = 0;
             while done < into.len() {
                 let (block, column) = ((skip + first + done) / outer, (skip + first + done) % outer);
                 let run = (outer - column).min(into.len() - done);
-                let from = ((unit * blocks.unit_blocks() + block) * inner + k) * outer + column;
+                let from = ((unit * blocks.unit_blocks() + block) * inner + row(k)) * outer + column;
                 into[done..done + run].copy_from_slice(&weight[from..from + run]);
                 done += run;
             }

@@ -84,6 +84,6 @@ pub(super) fn fits(op: &LinearOp, blocks: &Blocks, context: &Context<'_>) -> boo
 }
 
 /// The blocks of a layer, each a unit of its own.
-fn apart(op: &LinearOp, node: &Node, context: &Context<'_>) -> Blocks {
+pub(super) fn apart(op: &LinearOp, node: &Node, context: &Context<'_>) -> Blocks {
     Blocks { shared: false, ..Blocks::new(op, node, context) }
 }

@@ -43,7 +43,7 @@ pub(in crate::op) fn backward(
     if let (Some(two), Some((op, _))) = (&two, stack.second) {
         pack::backward(&two.blocks, context.view(op.weight), context, &mut second.packed);
     }
-    chunks::fill(chunks, &one.blocks, context);
+    chunks::fill(chunks, &one.blocks, context, false);
     pack_columns(chunks, context, (context.view(x), width), tiles);
 
     let run = Run { one, two, chunks, hidden, width, output, packed: (with_dx.then_some(packed), &second.packed) };

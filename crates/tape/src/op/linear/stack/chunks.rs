@@ -13,6 +13,8 @@ use crate::parallel::Parallel;
 pub(crate) struct Chunk {
     pub(super) rows: Range<usize>,
     pub(super) blocks: Range<usize>,
+    /// The group of its rows, where they are of one.
+    pub(super) group: usize,
 }
 
 impl Chunk {
@@ -21,15 +23,24 @@ impl Chunk {
     }
 }
 
-/// Fills in the chunks of a batch: of nearly equal size, and of whole tiles.
-pub(super) fn fill(chunks: &mut Vec<Chunk>, blocks: &Blocks, context: &Context<'_>) {
+/// Fills in the chunks of a batch: of nearly equal size, and of whole tiles. Rows of a chunk go through the same blocks;
+/// `by_group` says whether they are of one group also where those of all groups do.
+pub(super) fn fill(chunks: &mut Vec<Chunk>, blocks: &Blocks, context: &Context<'_>, by_group: bool) {
     chunks.clear();
-    for segment in blocks.segments(context) {
-        let count = segment.rows.len().div_ceil(ROWS).max(1);
-        let size = segment.rows.len().div_ceil(count).next_multiple_of(TILE).max(TILE);
-        for first in segment.rows.clone().step_by(size) {
-            let rows = first..(first + size).min(segment.rows.end);
-            chunks.push(Chunk { rows, blocks: segment.blocks.clone() });
+    let mut add = |rows: Range<usize>, blocks: Range<usize>, group: usize| {
+        let count = rows.len().div_ceil(ROWS).max(1);
+        let size = rows.len().div_ceil(count).next_multiple_of(TILE).max(TILE);
+        for first in rows.clone().step_by(size) {
+            chunks.push(Chunk { rows: first..(first + size).min(rows.end), blocks: blocks.clone(), group });
+        }
+    };
+    if by_group && !blocks.own {
+        for group in 0..context.graph.groups() {
+            add(context.group_rows(blocks.rows, group), 0..blocks.all(), group);
+        }
+    } else {
+        for (group, segment) in blocks.segments(context).enumerate() {
+            add(segment.rows, segment.blocks, group);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::buffer::Buffer;
 use crate::graph::{Activation, LinearOp, Node};
 use crate::kernel::product::{Finish, Left, Out, Packed, Start, TILE, multiply, packed_len, tiles_of_rows};
 use crate::op::Context;
-use crate::op::linear::{activate, pack as packing};
+use crate::op::linear::{Operands, activate, pack as packing};
 
 /// Packs the weight of a layer for [`forward`].
 pub(crate) fn pack((op, node): (&LinearOp, &Node), context: &Context<'_>, packed: &mut Buffer) {
@@ -24,26 +24,33 @@ pub(crate) struct Room<'a> {
     pub(crate) keep: bool,
 }
 
-/// The forward pass of a stack of two layers over packed weights.
+/// The forward pass of a stack of two layers: over what the first one computes with, and the packed weight of the second.
+/// Where `unneeded`, one flag for each block that rows of each group go through, says that nobody reads a block's result,
+/// zeros stand in for it.
 pub(crate) fn forward(
     stack: Stack<'_>,
     context: &Context<'_>,
     (out, room): (&mut [f32], Room<'_>),
-    (first, second): (&[f32], &[f32]),
+    (operands, (packed, unneeded)): (Operands<'_>, (&[f32], &[bool])),
 ) {
     let Room { chunks, hidden, tiles, keep } = room;
     let (op, node) = stack.first;
     let (next_op, next_node) = stack.second.expect("a single layer is run by itself");
     let blocks = apart(op, node, context);
-    chunks::fill(chunks, &blocks, context);
-    let width = context.graph.shape(node.inputs[0]).width;
+    chunks::fill(chunks, &blocks, context, !unneeded.is_empty());
+    let width = operands.inner;
     let (outer, taken) = (blocks.outer, blocks.taken());
     let rows = node.shape.rows.count(context.feed.rows);
     let hidden_width = if keep { taken * outer } else { outer };
     hidden.resize(rows * hidden_width);
     tiles.resize(tiles_of_all(chunks, width));
-    let layers = [Layer::new(op, node, context, first), Layer::new(next_op, next_node, context, second)];
-    let run = Run { x: context.view(node.inputs[0]), width, layers, keep, stride: next_node.shape.width };
+    let next_blocks = super::Blocks::new(next_op, next_node, context);
+    let bias = next_op.bias.map(|bias| context.view(bias));
+    let layers = [
+        Layer { activation: op.activation, inner: width, outer, bias: operands.bias, packed: operands.packed },
+        Layer { activation: next_op.activation, inner: next_blocks.inner, outer: next_blocks.outer, bias, packed },
+    ];
+    let run = Run { x: operands.x, width, layers, keep, stride: next_node.shape.width, unneeded };
     let buffers =
         [Dealt::rows(out, next_node.shape.width), Dealt::rows(hidden, hidden_width), Dealt::tiles(tiles, width)];
     each(context.parallel, (0, chunks), buffers, &|number, [out, hidden, tiles]| {
@@ -61,13 +68,7 @@ struct Layer<'a> {
     packed: &'a [f32],
 }
 
-impl<'a> Layer<'a> {
-    fn new(op: &LinearOp, node: &Node, context: &Context<'a>, packed: &'a [f32]) -> Layer<'a> {
-        let blocks = super::Blocks::new(op, node, context);
-        let bias = op.bias.map(|bias| context.view(bias));
-        Layer { activation: op.activation, inner: blocks.inner, outer: blocks.outer, bias, packed }
-    }
-
+impl Layer<'_> {
     /// Some rows through one block.
     fn block(&self, block: usize, left: Left<'_>, out: &mut Out<'_>) {
         let Layer { inner, outer, .. } = *self;
@@ -90,6 +91,7 @@ struct Run<'a> {
     keep: bool,
     /// Columns of the result.
     stride: usize,
+    unneeded: &'a [bool],
 }
 
 impl Run<'_> {
@@ -103,6 +105,11 @@ impl Run<'_> {
             Left::Tiles(tiles)
         };
         for (place, block) in chunk.blocks.clone().enumerate() {
+            if self.unneeded.get(chunk.group * chunk.blocks.len() + place).is_some_and(|&unneeded| unneeded) {
+                let of_block = place * second.outer..(place + 1) * second.outer;
+                out.chunks_mut(self.stride).for_each(|row| row[of_block.clone()].fill(0.0));
+                continue;
+            }
             let own = if self.keep { place * rows * first.outer } else { 0 };
             let hidden = &mut hidden[own..][..rows * first.outer];
             first.block(block, x, &mut Out { data: hidden, stride: first.outer, rows });
