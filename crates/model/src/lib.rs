@@ -72,7 +72,7 @@ pub use error::ModelError;
 pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
 pub use network::{Form, Network, Objective, Output};
-pub use plan::{Plan, PlanWorkspace};
+pub use plan::{Plan, PlanWorkspace, RequestPlan};
 pub use scenario::{
     ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, SanGate, SanQuery, ScenarioLayerConfig,
 };

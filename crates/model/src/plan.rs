@@ -3,6 +3,10 @@
 //! Weights are packed and constants folded once. Rows are scored in blocks of a fixed size, each row through the experts
 //! and heads of its own scenario; those of other scenarios' heads are not in the graph of that row at all. Rows of an
 //! unknown scenario go through the mean over scenarios.
+//!
+//! A [`RequestPlan`] scores many items for one user, and computes once what the items have in common.
+
+mod request;
 
 use std::borrow::Cow;
 
@@ -10,10 +14,15 @@ use hinet_data::{Batch, UnknownScenario};
 use hinet_tape::{Evaluator, Feed, Value, Workspace};
 use rayon::prelude::*;
 
-use crate::{Embeddings, Form, Model, Network};
+use crate::{Embeddings, Form, Model, ModelError, Network};
 
-/// Rows that are scored at once: enough to keep products busy, few enough that their values stay in the cache.
-const BLOCK: usize = 128;
+use request::Request;
+pub use request::RequestPlan;
+
+/// Most rows that are scored at once: enough to keep products busy, few enough that their values stay in the cache.
+const BLOCK: usize = 132;
+/// Products take rows by so many at a time.
+const TILE: usize = 6;
 
 /// A model made ready for inference. Scoring does not change it: threads share one, each with a [`PlanWorkspace`].
 #[derive(Debug)]
@@ -44,9 +53,33 @@ struct Part {
 }
 
 impl Part {
-    fn new(network: Network, model: &Model) -> Part {
-        let Network { graph, form, scores, .. } = network;
-        Part { evaluator: Evaluator::new(graph, model.params.clone(), &[scores]), form, scores }
+    /// `common` are the columns of x that rows have in common, where they are those of requests.
+    fn new(network: Network, model: &Model, common: Option<&[bool]>) -> Part {
+        let Network { graph, form, scores, x, .. } = network;
+        let (params, outputs) = (model.params.clone(), [scores]);
+        let evaluator = match common {
+            Some(common) => Evaluator::for_requests(graph, params, &outputs, (x, common)),
+            None => Evaluator::new(graph, params, &outputs),
+        };
+        Part { evaluator, form, scores }
+    }
+}
+
+/// Rows to be scored.
+#[derive(Clone, Copy)]
+enum Input<'b> {
+    /// The rows of a batch; where told so, as if all were of one scenario.
+    Rows(&'b Batch, Option<u16>),
+    /// The items of a request.
+    Items(&'b Request<'b>, Option<u16>),
+}
+
+impl Input<'_> {
+    /// The scenario that all rows are taken to be of.
+    fn as_if(&self) -> Option<u16> {
+        match self {
+            Input::Rows(_, as_if) | Input::Items(_, as_if) => *as_if,
+        }
     }
 }
 
@@ -62,6 +95,8 @@ pub struct PlanWorkspace {
 #[derive(Debug, Default)]
 struct Span {
     x: Vec<f32>,
+    /// The columns of a request's user, in a row of x.
+    user: Vec<f32>,
     offsets: Vec<usize>,
     own: Workspace,
     mean: Workspace,
@@ -71,20 +106,30 @@ impl<'a> Plan<'a> {
     /// A plan that reads the tables of `model` where they are.
     #[must_use]
     pub fn new(model: &'a Model) -> Plan<'a> {
-        Plan::assemble(model, Cow::Borrowed(&model.embeddings))
+        Plan::assemble(model, Cow::Borrowed(&model.embeddings), None)
     }
 
-    fn assemble(model: &Model, embeddings: Cow<'a, Embeddings>) -> Plan<'a> {
+    /// A plan for requests: one user, and many items to be ranked for them. What is said of the user by the features of
+    /// these names (with whatever else all items of a request share, such as the hour) is looked up and multiplied once per
+    /// request, where the layers that read it allow that; see [`RequestPlan`].
+    ///
+    /// # Errors
+    /// [`ModelError::BadOption`] for a name that is no feature of the model.
+    pub fn for_requests(model: &'a Model, user_features: &[&str]) -> Result<RequestPlan<'a>, ModelError> {
+        RequestPlan::new(model, user_features)
+    }
+
+    fn assemble(model: &Model, embeddings: Cow<'a, Embeddings>, common: Option<&[bool]>) -> Plan<'a> {
         let unknown = (model.layout.unknown == UnknownScenario::Mean).then(|| {
             if model.config.tables.per_scenario() {
                 return Unknown::InTurn;
             }
             let network = Network::record(&model.layout, &model.config, Form::Mean);
-            Unknown::Mean(Box::new(Part::new(network.expect("the model was recorded before"), model)))
+            Unknown::Mean(Box::new(Part::new(network.expect("the model was recorded before"), model, common)))
         });
         Plan {
             embeddings,
-            own: Part::new(model.network.clone(), model),
+            own: Part::new(model.network.clone(), model, common),
             unknown,
             scenarios: model.layout.scenarios.len(),
             tasks: model.layout.tasks.len(),
@@ -103,24 +148,40 @@ impl<'a> Plan<'a> {
         out.resize(batch.rows * self.tasks, 0.0);
         let known = batch.offsets[self.scenarios];
         let (own, unknown) = out.split_at_mut(known * self.tasks);
-        self.score_part(workspace, batch, (&self.own, 0, None), own);
-        if unknown.is_empty() {
-            return;
+        self.score_part(workspace, (&self.own, Input::Rows(batch, None), 0), own);
+        if !unknown.is_empty() {
+            self.score_unknown(workspace, |scenario| Input::Rows(batch, scenario), known, unknown);
         }
+    }
+
+    /// Scores the rows from `first` on, whose scenarios are unknown; `input` takes them for rows of one.
+    fn score_unknown<'b>(
+        &self,
+        workspace: &mut PlanWorkspace,
+        input: impl Fn(Option<u16>) -> Input<'b>,
+        first: usize,
+        out: &mut [f32],
+    ) {
         let how = self.unknown.as_ref().expect("an encoder gives unknown scenarios only where the layout says `mean`");
         match how {
-            Unknown::Mean(mean) => self.score_part(workspace, batch, (mean, known, None), unknown),
-            Unknown::InTurn => self.score_in_turn(workspace, batch, known, unknown),
+            Unknown::Mean(mean) => self.score_part(workspace, (mean, input(None), first), out),
+            Unknown::InTurn => self.score_in_turn(workspace, input, first, out),
         }
     }
 
     /// Scores the rows from `first` on as rows of each scenario in turn, and takes the mean.
-    fn score_in_turn(&self, workspace: &mut PlanWorkspace, batch: &Batch, first: usize, out: &mut [f32]) {
+    fn score_in_turn<'b>(
+        &self,
+        workspace: &mut PlanWorkspace,
+        input: impl Fn(Option<u16>) -> Input<'b>,
+        first: usize,
+        out: &mut [f32],
+    ) {
         let mut turn = std::mem::take(&mut workspace.turn);
         turn.resize(out.len(), 0.0);
         out.fill(0.0);
         for scenario in 0..self.scenarios as u16 {
-            self.score_part(workspace, batch, (&self.own, first, Some(scenario)), &mut turn);
+            self.score_part(workspace, (&self.own, input(Some(scenario)), first), &mut turn);
             out.iter_mut().zip(&turn).for_each(|(sum, score)| *sum += score);
         }
         out.iter_mut().for_each(|sum| *sum /= self.scenarios as f32);
@@ -133,25 +194,26 @@ impl<'a> Plan<'a> {
         self.tasks
     }
 
-    /// Scores the rows from `first` on, as many as `out` has, with one form of the network; where told so, as if all were
-    /// of one scenario.
+    /// Scores the rows from `first` on, as many as `out` has, with one form of the network.
     fn score_part(
         &self,
         workspace: &mut PlanWorkspace,
-        batch: &Batch,
-        (part, first, as_if): (&Part, usize, Option<u16>),
+        (part, input, first): (&Part, Input<'_>, usize),
         out: &mut [f32],
     ) {
-        let blocks = (out.len() / self.tasks).div_ceil(BLOCK);
+        let rows = out.len() / self.tasks;
+        let block_rows = block_rows(rows);
+        let blocks = rows.div_ceil(block_rows);
         let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
         let spans = threads.min(blocks).max(1);
-        let span_rows = blocks.div_ceil(spans) * BLOCK;
+        let span_rows = blocks.div_ceil(spans) * block_rows;
         if workspace.spans.len() < spans {
             workspace.spans.resize_with(spans, Span::default);
         }
         let score = |(index, (span, out)): (usize, (&mut Span, &mut [f32]))| {
-            for (block, out) in out.chunks_mut(BLOCK * self.tasks).enumerate() {
-                self.score_block(span, batch, (part, first + index * span_rows + block * BLOCK, as_if), out);
+            for (block, out) in out.chunks_mut(block_rows * self.tasks).enumerate() {
+                let first = first + index * span_rows + block * block_rows;
+                self.score_block(span, (part, input), (first, block == 0), out);
             }
         };
         let size = (span_rows * self.tasks).max(1);
@@ -163,37 +225,63 @@ impl<'a> Plan<'a> {
         }
     }
 
+    /// Scores the rows from `first` on; `begins` says whether the span scored none of them before.
     fn score_block(
         &self,
         span: &mut Span,
-        batch: &Batch,
-        (part, first, as_if): (&Part, usize, Option<u16>),
+        (part, input): (&Part, Input<'_>),
+        (first, begins): (usize, bool),
         out: &mut [f32],
     ) {
         let rows = out.len() / self.tasks;
-        span.x.resize(rows * self.embeddings.width(), 0.0);
-        self.embeddings.gather_rows(batch, first, as_if, &mut span.x);
-        span.offsets.clear();
-        let values = match (part.form, as_if) {
-            (Form::Own | Form::Every, Some(scenario)) => {
-                let rows_up_to = |scenarios: usize| if scenarios > usize::from(scenario) { rows } else { 0 };
-                span.offsets.extend((0..=self.scenarios).map(rows_up_to));
-                &mut span.own
-            }
-            (Form::Own | Form::Every, None) => {
-                let within = |&offset: &usize| offset.clamp(first, first + rows) - first;
-                span.offsets.extend(batch.offsets[..=self.scenarios].iter().map(within));
-                &mut span.own
-            }
+        self.gather(span, input, (first, rows), begins);
+        let Span { x, offsets, own, mean, .. } = span;
+        offsets.clear();
+        let values = match (part.form, input) {
             (Form::Mean, _) => {
-                span.offsets.extend([0, rows]);
-                &mut span.mean
+                offsets.extend([0, rows]);
+                mean
+            }
+            (Form::Own | Form::Every, Input::Rows(batch, None)) => {
+                let within = |&offset: &usize| offset.clamp(first, first + rows) - first;
+                offsets.extend(batch.offsets[..=self.scenarios].iter().map(within));
+                own
+            }
+            (Form::Own | Form::Every, _) => {
+                let scenario = input.as_if().map_or(0, usize::from);
+                offsets.extend((0..=self.scenarios).map(|before| if before > scenario { rows } else { 0 }));
+                own
             }
         };
-        let feed = Feed { rows, offsets: &span.offsets, inputs: &[&span.x], indices: &[] };
-        part.evaluator.run(values, &feed);
+        let feed = Feed { rows, offsets, inputs: &[x], indices: &[] };
+        if begins {
+            part.evaluator.run(values, &feed);
+        } else {
+            part.evaluator.run_more(values, &feed);
+        }
         out.copy_from_slice(part.evaluator.value(values, part.scores));
     }
+
+    /// Looks up the dense input of so many rows.
+    fn gather(&self, span: &mut Span, input: Input<'_>, (first, rows): (usize, usize), begins: bool) {
+        span.x.resize(rows * self.embeddings.width(), 0.0);
+        match input {
+            Input::Rows(batch, as_if) => self.embeddings.gather_rows(batch, first, as_if, &mut span.x),
+            Input::Items(request, as_if) => {
+                if begins {
+                    span.user.resize(self.embeddings.width(), 0.0);
+                    request.gather_user(&self.embeddings, as_if, &mut span.user);
+                }
+                request.gather_items(&self.embeddings, (first, as_if), &span.user, &mut span.x);
+            }
+        }
+    }
+}
+
+/// Rows of a block: blocks of nearly the same size, of whole tiles.
+fn block_rows(rows: usize) -> usize {
+    let blocks = rows.div_ceil(BLOCK).max(1);
+    rows.div_ceil(blocks).next_multiple_of(TILE).max(TILE)
 }
 
 impl Plan<'static> {
@@ -201,6 +289,6 @@ impl Plan<'static> {
     #[must_use]
     pub fn owning(mut model: Model) -> Plan<'static> {
         let embeddings = std::mem::replace(&mut model.embeddings, Embeddings::empty());
-        Plan::assemble(&model, Cow::Owned(embeddings))
+        Plan::assemble(&model, Cow::Owned(embeddings), None)
     }
 }

@@ -1,4 +1,4 @@
-//! After the largest batch was seen, gathering, updating tables and scoring allocate nothing, with one thread and with two.
+//! After the largest batch was seen, gathering, updating tables and scoring, requests too, allocate nothing, with one thread and with two.
 
 use hinet_data::{Batch, Seed};
 use hinet_model::{
@@ -51,6 +51,16 @@ fn allocations_of_scoring(config: ModelConfig, threads: usize) -> usize {
     allocations_of_later(&batches, step, threads)
 }
 
+fn allocations_of_requests(config: ModelConfig, threads: usize) -> usize {
+    let layout = fixture::layout();
+    let model = Model::new(layout.clone(), config, Seed(1)).unwrap();
+    let plan = Plan::for_requests(&model, &["user", "age", "history"]).unwrap();
+    let user = fixture::batch(&layout, 1, 1);
+    let items = [300, 900, 1, 500].map(|rows| fixture::batch(&layout, rows, rows as u64));
+    let (mut workspace, mut out) = (PlanWorkspace::default(), Vec::new());
+    allocations_of_later(&items, |items| plan.score(&mut workspace, &user, items, &mut out), threads)
+}
+
 // One test: another one running beside it would be counted too.
 #[test]
 fn later_batches_allocate_nothing() {
@@ -62,6 +72,8 @@ fn later_batches_allocate_nothing() {
         for preset in zoo::PRESETS {
             let found = allocations_of_scoring(preset.config(), threads);
             assert_eq!(found, 0, "scoring by {} with {threads} threads", preset.name);
+            let found = allocations_of_requests(preset.config(), threads);
+            assert_eq!(found, 0, "requests to {} with {threads} threads", preset.name);
         }
     }
 }

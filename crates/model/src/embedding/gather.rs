@@ -21,12 +21,23 @@ impl Embeddings {
     /// As [`Embeddings::gather`] for the rows from `first` on, as many as `out` has; `as_if` puts them all into one
     /// scenario. Where scenarios have tables of their own, a row of an unknown one gets zeros.
     pub(crate) fn gather_rows(&self, batch: &Batch, first: usize, as_if: Option<u16>, out: &mut [f32]) {
+        self.gather_some(batch, (first, as_if), |_| true, out);
+    }
+
+    /// As [`Embeddings::gather_rows`] for the features that `takes`; columns of the others stay as they are.
+    pub(crate) fn gather_some(
+        &self,
+        batch: &Batch,
+        (first, as_if): (usize, Option<u16>),
+        takes: impl Fn(usize) -> bool + Sync,
+        out: &mut [f32],
+    ) {
         assert_eq!(batch.features.len(), self.features, "gather: a batch of another encoder");
         if self.width == 0 {
             return;
         }
         let block = |(index, out): (usize, &mut [f32])| {
-            for placed in &self.slots {
+            for placed in self.slots.iter().filter(|placed| takes(placed.feature)) {
                 self.gather_slot(placed, batch, (first + index * BLOCK, as_if), out);
             }
         };
@@ -35,6 +46,15 @@ impl Embeddings {
         } else {
             out.chunks_mut(BLOCK * self.width).enumerate().for_each(block);
         }
+    }
+
+    /// For each column of the dense input, whether it is of a feature that `takes`.
+    pub(crate) fn columns_of(&self, takes: impl Fn(usize) -> bool) -> Vec<bool> {
+        let mut columns = vec![false; self.width];
+        for placed in self.slots.iter().filter(|placed| takes(placed.feature)) {
+            columns[placed.start..placed.start + placed.width].fill(true);
+        }
+        columns
     }
 
     /// One slot's columns of the rows from `first` on; `out` are those rows.

@@ -13,3 +13,4 @@ mod golden;
 mod harness;
 mod owners;
 mod plan;
+mod requests;
