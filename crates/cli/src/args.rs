@@ -210,6 +210,10 @@ pub(crate) struct PredictArguments {
     /// Columns of the data to write beside the scores. Repeatable, or separated by commas.
     #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
     pub(crate) keep: Vec<String>,
+    /// Leave out experts of other scenarios to which a scenario listens with a weight below W (HiNet's attention), and say
+    /// what that changes at most.
+    #[arg(long, value_name = "W")]
+    pub(crate) prune_san: Option<f32>,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
 }

@@ -61,6 +61,7 @@ mod loss;
 mod model;
 mod network;
 mod plan;
+mod prune;
 mod scenario;
 mod task;
 pub mod zoo;
@@ -73,6 +74,7 @@ pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
 pub use network::{Form, Network, Objective, Output};
 pub use plan::{Plan, PlanWorkspace, RequestPlan};
+pub use prune::{PrunedScenario, Pruning};
 pub use scenario::{
     ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, SanGate, SanQuery, ScenarioLayerConfig,
 };

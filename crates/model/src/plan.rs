@@ -188,6 +188,13 @@ impl<'a> Plan<'a> {
         workspace.turn = turn;
     }
 
+    /// Multiply-adds that each row of a scenario is spared because of experts that it does not listen to; see
+    /// [`Model::prune_san`]. 0 where the experts are single layers: those are computed side by side, for all rows.
+    #[must_use]
+    pub fn left_out(&self, scenario: usize) -> usize {
+        self.own.evaluator.left_out(scenario)
+    }
+
     /// Tasks: columns of the scores.
     #[must_use]
     pub fn tasks(&self) -> usize {

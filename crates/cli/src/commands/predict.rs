@@ -15,13 +15,18 @@ pub(crate) fn run(arguments: &PredictArguments, talk: Talk) -> anyhow::Result<()
     if arguments.output.as_os_str() == "-" {
         return Err(usage("--output must be a file whose ending says the format: .parquet, .csv or .jsonl"));
     }
-    let run = Run::open(&arguments.run.run)?;
+    let mut run = Run::open(&arguments.run.run)?;
     let source = Source::open(&arguments.run.data)?;
     let same =
         |input: &PathBuf| matches!((input.canonicalize(), arguments.output.canonicalize()), (Ok(a), Ok(b)) if a == b);
     if source.files().iter().any(same) {
         let output = arguments.output.display();
         return Err(usage(format!("--output {output} is also read as --data: name another file")));
+    }
+    if let Some(below) = arguments.prune_san {
+        for line in run.artefact.model.prune_san(below)?.to_string().lines() {
+            talk.say(line);
+        }
     }
     let mut counter = Counter::new(talk, "scored", source.rows());
     let threads = arguments.threads.threads.map_or(0, usize::from);

@@ -133,6 +133,83 @@ fn heads_of_other_scenarios_are_not_computed() {
     }
 }
 
+/// A model of HiNet, with a matrix of SAN that is far from even.
+fn attentive(options: serde_json::Value) -> Model {
+    let config = zoo::expand(options.as_object().unwrap()).unwrap();
+    let mut model = model(config);
+    for weight in model.params.get_mut("scenario.san.logits.weight").into_iter().flatten() {
+        *weight *= 8.0;
+    }
+    model
+}
+
+#[test]
+fn a_pruned_plan_leaves_experts_out_and_changes_a_by_no_more_than_it_says() {
+    let model = attentive(serde_json::json!({ "preset": "hinet" }));
+    let mut pruned = model.clone();
+    let pruning = pruned.prune_san(0.45).unwrap();
+    let (plain, plan) = (Plan::new(&model), Plan::new(&pruned));
+    // Each scenario listens to two others; sub-experts are 4 of 128 and 64 units.
+    let per_expert = 4 * 128 * (model.embeddings.width() + 64);
+    for (scenario, found) in pruning.scenarios.iter().enumerate() {
+        assert_eq!((plain.left_out(scenario), plan.left_out(scenario)), (0, found.dropped.len() * per_expert));
+        assert!(found.dropped.len() <= 1 && found.weight <= 0.45, "{found:?}");
+    }
+    let dropped: usize = pruning.scenarios.iter().map(|scenario| scenario.dropped.len()).sum();
+    assert!(dropped > 0, "{pruning}");
+
+    let batch = grouped(&model.layout, 300, 9);
+    let known = batch.offsets[3];
+    let mut x = vec![0.0; batch.rows * model.embeddings.width()];
+    model.embeddings.gather(&batch, &mut x);
+    let feed = Feed {
+        rows: known,
+        offsets: &batch.offsets[..4],
+        inputs: &[&x[..known * model.embeddings.width()]],
+        indices: &[],
+    };
+    let probe = |model: &Model, name: &str| {
+        let mut tape = Tape::new(model.network.graph.clone(), 1);
+        tape.forward(&model.params, &feed, Mode::Infer);
+        tape.value(model.network.probe(name).unwrap()).to_vec()
+    };
+    let (before, after) = (probe(&model, "expert.attended"), probe(&pruned, "expert.attended"));
+    let experts = probe(&model, "expert.scenario");
+    let mut moved = 0.0_f32;
+    for row in 0..known {
+        let most = experts[row * 3 * 64..][..3 * 64].iter().copied().fold(0.0, f32::max);
+        let bound = pruning.scenarios[usize::from(batch.scenario[row])].weight * most + 1e-6;
+        for (a, b) in before[row * 64..][..64].iter().zip(&after[row * 64..][..64]) {
+            assert!((a - b).abs() <= bound, "row {row}: {a} to {b}, bound {bound}");
+            moved = moved.max((a - b).abs());
+        }
+    }
+    assert!(moved > 1e-4, "nothing was pruned");
+    let expected = by_tape(&pruned, pruned.network.clone(), feed.inputs[0], feed.offsets);
+    assert_close(&scores(&plan, &batch)[..known * 2], &expected, "pruned");
+}
+
+#[test]
+fn pruning_below_nothing_changes_nothing_and_what_cannot_be_pruned_is_refused() {
+    let model = attentive(serde_json::json!({ "preset": "hinet" }));
+    let batch = grouped(&model.layout, 50, 9);
+    let mut pruned = model.clone();
+    assert!(pruned.prune_san(0.0).unwrap().scenarios.iter().all(|scenario| scenario.dropped.is_empty()));
+    assert_close(&scores(&Plan::new(&pruned), &batch), &scores(&Plan::new(&model), &batch), "not pruned");
+    let refused = |options: serde_json::Value, below: f32| {
+        let config = zoo::expand(options.as_object().unwrap()).unwrap();
+        Model::new(layout(), config, Seed(5)).unwrap().prune_san(below).unwrap_err().to_string()
+    };
+    let message = refused(serde_json::json!({ "preset": "hinet", "san_query": "row" }), 0.1);
+    assert_eq!(
+        message,
+        "`prune_san` is 0.1, expected `san_query = \"scenario\"`: with `row` each row has weights of its own"
+    );
+    assert!(refused(serde_json::json!({ "preset": "mmoe" }), 0.1).contains("a model with attention over scenarios"));
+    assert!(refused(serde_json::json!({ "preset": "hinet", "san": false }), 0.1).contains("a model with `san`"));
+    assert!(refused(serde_json::json!({ "preset": "hinet" }), 1.5).contains("a weight from 0 to 1"));
+}
+
 #[test]
 fn a_row_costs_the_same_with_more_scenarios_where_layers_do_not_cross_them() {
     let config = zoo::find("towers").unwrap().config();
