@@ -14,7 +14,8 @@ NOTES = [
     "The graph is `best`: experts stacked, each row through the heads of its own scenario alone (slices of the batch, which is "
     "sorted by scenario). One row, and one user's items, go through a graph for rows of one scenario, which picks that scenario's "
     "weights and has no empty slices: the faster of the two there.",
-    f"One user, {ITEMS} items: {USER_COLUMNS} of the columns and the scenario are the same in all rows of a call.",
+    f"One user, {ITEMS} items: {USER_COLUMNS} of the columns and the scenario are the same in all rows of a call. hinet's plan for "
+    "requests looks them up and multiplies them once; the graph of ONNX Runtime takes rows.",
     "ONNX Runtime: all graph optimisations, sequential execution, one intra-op and one inter-op thread.",
 ]
 

@@ -100,13 +100,17 @@ impl Arguments {
         self.model == reference()
     }
 
+    /// Features that all rows of a batch have in common.
+    pub(crate) fn user_features(&self) -> Vec<String> {
+        (0..self.user_columns).map(name).collect()
+    }
+
     pub(crate) fn pool(&self) -> Result<Arc<ThreadPool>, Box<dyn Error>> {
         Ok(Arc::new(ThreadPoolBuilder::new().num_threads(self.threads).build()?))
     }
 
     /// The model before its first step.
     pub(crate) fn model(&self) -> Result<Model, Box<dyn Error>> {
-        let name = |column: usize| format!("f{column}");
         let task = |name: &str| TaskSpec { name: name.to_owned(), weight: 1.0 };
         let rows = self.values + RESERVED as usize;
         let layout = Layout {
@@ -130,6 +134,11 @@ impl Arguments {
         println!("{{\"batches\": {}, \"rows\": {}}}", self.batches, self.rows);
         Ok(None)
     }
+}
+
+/// The name of a column.
+fn name(column: usize) -> String {
+    format!("f{column}")
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {

@@ -17,18 +17,28 @@ pub(crate) fn run(words: Vec<String>) -> Outcome {
     let arguments = Arguments::read(words, BATCHES)?;
     let Some(batches) = arguments.batches()? else { return Ok(()) };
     let model = arguments.model()?;
-    let plan = Plan::new(&model);
-    arguments.pool()?.install(|| time(&plan, &batches, arguments.seconds));
+    let (mut workspace, mut scores) = (PlanWorkspace::default(), Vec::new());
+    let user_features = arguments.user_features();
+    let pool = arguments.pool()?;
+    if user_features.is_empty() {
+        let plan = Plan::new(&model);
+        pool.install(|| time(&batches, arguments.seconds, |_, batch| plan.score(&mut workspace, batch, &mut scores)));
+        return Ok(());
+    }
+    let names: Vec<&str> = user_features.iter().map(String::as_str).collect();
+    let plan = Plan::for_requests(&model, &names)?;
+    let users: Vec<Batch> = batches.iter().map(|batch| batch.take(&[0])).collect();
+    let score = |index: usize, items: &Batch| plan.score(&mut workspace, &users[index], items, &mut scores);
+    pool.install(|| time(&batches, arguments.seconds, score));
     Ok(())
 }
 
-fn time(plan: &Plan<'_>, batches: &[Batch], seconds: f64) {
-    let (mut workspace, mut scores) = (PlanWorkspace::default(), Vec::new());
-    let mut next = batches.iter().cycle();
+fn time(batches: &[Batch], seconds: f64, mut score: impl FnMut(usize, &Batch)) {
+    let mut next = batches.iter().enumerate().cycle();
     let mut one = || {
-        let batch = next.next().expect("there are batches");
+        let (index, batch) = next.next().expect("there are batches");
         let begin = Instant::now();
-        plan.score(&mut workspace, batch, &mut scores);
+        score(index, batch);
         begin.elapsed().as_secs_f64()
     };
     // Not counted.
