@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use crate::work::Work;
+
 /// Encoded rows, in input order or grouped by scenario.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Batch {
@@ -78,6 +80,29 @@ impl Batch {
             position: (0..indices.len() as u32).collect(),
             first_row: self.first_row,
         }
+    }
+
+    /// Puts the rows in the order `indices`, which names each once; not grouped then. A column after the other: what one is gathered from fits
+    /// into the processor's cache where a block of all columns does not.
+    pub(crate) fn permute(&mut self, indices: &[u32], work: Work) {
+        let (rows, tasks) = (self.rows, self.tasks());
+        work.map(&mut self.features, |_, column| *column = column.take(indices, rows));
+        self.scenario = gather(&self.scenario, indices, 1);
+        self.labels = gather(&self.labels, indices, tasks);
+        self.observed = gather(&self.observed, indices, tasks);
+        self.weight = gather(&self.weight, indices, 1);
+        for groups in [&mut self.user, &mut self.request] {
+            if !groups.is_empty() {
+                *groups = gather(groups, indices, 1);
+            }
+        }
+        self.offsets.clear();
+    }
+
+    /// Where each row of `indices` goes when they are grouped by scenario, and where each group begins: the [`position`](Batch::position)
+    /// and the [`offsets`](Batch::offsets) that [`take_grouped`](Batch::take_grouped) gives.
+    pub(crate) fn group_order(&self, indices: &[u32], groups: usize) -> (Vec<u32>, Vec<usize>) {
+        group_order(&self.scenario, indices, groups)
     }
 
     /// Adds the rows of `other`, which must come from the same encoder, behind these. The result counts as not grouped.
@@ -310,6 +335,17 @@ mod tests {
                 back[position as usize] = row;
             }
             prop_assert_eq!(Batch { position: plain.position.clone(), ..grouped.take(&back) }, plain);
+        }
+
+        #[test]
+        fn permuting_takes_all_rows_in_that_order(scenarios in prop::collection::vec(0_u16..5, 1..60), by in 0_usize..60) {
+            let plain = batch(&scenarios);
+            let mut order: Vec<u32> = (0..plain.rows as u32).collect();
+            order.rotate_left(by % plain.rows);
+            order.reverse();
+            let mut permuted = plain.clone();
+            permuted.permute(&order, Work::InTurn);
+            prop_assert_eq!(permuted, plain.take(&order));
         }
 
         #[test]

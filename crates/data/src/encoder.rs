@@ -8,6 +8,7 @@ mod fit;
 mod items;
 mod json;
 mod key;
+mod memo;
 mod number;
 mod refusal;
 mod sketch;
@@ -18,9 +19,12 @@ use std::path::Path;
 
 pub use counts::{EncodeCounts, FeatureCounts};
 
+use self::encode::Memos;
+pub use self::encode::RowEncoder;
 use self::feature::{Feature, Table};
 use self::json::Fitted;
 use self::task::Task;
+use crate::work::Work;
 use crate::{Batch, DataError, Layout, Rows, SchemaConfig, Source};
 
 /// Turns raw rows into a [`Batch`]: categories into rows of tables, numbers into buckets or scaled numbers, scenarios into ids.
@@ -107,14 +111,15 @@ impl Encoder {
         number_columns(&self.fitted.features)
     }
 
-    /// Encodes rows, in their order (not grouped; [`Batch::grouped`] does that). What train had not is counted in `counts`.
+    /// Encodes rows, in their order (not grouped; [`Batch::grouped`] does that); for batch after batch there is [`RowEncoder`]. What train had not is counted in `counts`.
     ///
     /// # Errors
     /// [`DataError::MissingColumn`]; [`DataError::UnknownScenario`] under the policy `error`; [`DataError::BadValue`] for cells that do not
     /// fit: a label other than 0, 1 or nothing, a weight below zero, a text where a number is needed, a missing value under the policy
     /// `error`.
     pub fn encode(&self, rows: &Rows, need: Need, counts: &mut EncodeCounts) -> Result<Batch, DataError> {
-        encode::encode(self, rows, need, counts)
+        let mut memos = Memos::once(self.fitted.features.len());
+        encode::Encode { encoder: self, rows, work: Work::InTurn }.batch(need, &mut memos, counts)
     }
 
     /// The value behind a row of a table with a vocabulary; nothing for the reserved rows 0 and 1, for other tables and beyond the end.

@@ -12,10 +12,11 @@ mod source;
 mod split;
 mod stream;
 mod synth;
+mod work;
 
 pub use batch::{Batch, Column};
 pub use durable::{find_folder, replace_folder, sync_folder, write_atomic, write_atomic_with, write_synced};
-pub use encoder::{EncodeCounts, Encoder, FeatureCounts, LabelCounts, Need};
+pub use encoder::{EncodeCounts, Encoder, FeatureCounts, LabelCounts, Need, RowEncoder};
 pub use error::DataError;
 pub use expression::Expression;
 pub use guess::{ColumnGuess, FeatureKind, Guess, GuessOptions, Role};

@@ -249,6 +249,16 @@ impl Source {
         Ok(fields)
     }
 
+    /// The part of a split that was chosen.
+    pub(crate) fn part(&self) -> Option<(&Split, Part)> {
+        self.part.as_ref().map(|(split, part)| (split.as_ref(), *part))
+    }
+
+    /// Whether its rows stand in files and not in memory.
+    pub(crate) fn is_in_files(&self) -> bool {
+        matches!(self.inner.storage, Storage::Files(_))
+    }
+
     /// What stands for the source in a message.
     pub(crate) fn first_file(&self) -> &Path {
         self.inner.files.first().map_or(Path::new("no file"), PathBuf::as_path)

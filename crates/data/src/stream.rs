@@ -3,12 +3,16 @@
 mod ahead;
 mod blocks;
 mod cache;
+mod encoded;
+mod store;
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 pub use self::ahead::Batches;
 use self::blocks::Blocks;
-use self::cache::{Cache, EncodedRows};
+use self::cache::Cache;
+use self::encoded::EncodedRows;
 use crate::seed::shuffle;
 use crate::{DataError, EncodeCounts, Encoder, Need, Order, Seed, Source};
 
@@ -33,7 +37,7 @@ pub struct StreamConfig {
 /// neighbours: shuffle such files beforehand, or raise `shuffle_rows`.
 ///
 /// # Memory
-/// Two blocks (one is given out while the next fills), a few batches ahead, the rows being read, and the cache:
+/// Two blocks (one is given out while the next fills) and a column, a few batches ahead, the rows being read, and the cache:
 /// about `2 * shuffle_rows * bytes per row + cache_mb`, where a row takes 4 bytes per category or item, 8 per number, 5 per task, and
 /// 10 to 26 for scenario, weight and groups.
 #[derive(Clone, Debug)]
@@ -41,19 +45,36 @@ pub struct TrainStream {
     source: Source,
     encoder: Arc<Encoder>,
     config: StreamConfig,
-    cache: Arc<Mutex<Cache>>,
+    cache: Cache,
 }
 
 impl TrainStream {
     /// A stream of the rows of `source`. Reads nothing yet.
     pub fn new(source: &Source, encoder: Arc<Encoder>, config: StreamConfig) -> TrainStream {
         let source = source.with_number_columns(&encoder.number_columns()).with_text_columns(&encoder.text_columns());
-        TrainStream { source, encoder, config, cache: Arc::new(Mutex::new(Cache::new(config.cache_mb))) }
+        TrainStream { source, encoder, config, cache: Cache::new(config.cache_mb) }
     }
 
     /// The same rows for another run, with the rows that were kept shared between both: the first one's `cache_mb` holds for all.
     pub fn reconfigured(&self, config: StreamConfig) -> TrainStream {
         TrainStream { config, ..self.clone() }
+    }
+
+    /// The same stream with its encoded rows kept in a file of `folder`, which later epochs and later streams read in place of the source:
+    /// the first epoch that is read to its end writes it. It is taken up only if encoder, split, and names, sizes, times and contents of
+    /// the source's files are what they were, and every byte is. Rows in memory are not kept in files.
+    ///
+    /// # Errors
+    /// If a file of the source cannot be read. A cache that cannot be used or written is no error: see
+    /// [`cache_notes`](TrainStream::cache_notes).
+    pub fn cached_in(self, folder: &Path) -> Result<TrainStream, DataError> {
+        self.cache.keep_in(folder, &self.source, &self.encoder)?;
+        Ok(self)
+    }
+
+    /// What befell the file of encoded rows since this was asked last: why it was not used, or could not be written.
+    pub fn cache_notes(&self) -> Vec<String> {
+        self.cache.take_notes()
     }
 
     /// The batches of an epoch, counted from 0, grouped by scenario; the first `skip_batches` of them are left out, and the others are what
@@ -65,8 +86,8 @@ impl TrainStream {
         let order = self.chunk_order(epoch);
         let block_seed = self.config.seed.stream("shuffle rows", epoch);
         let this = self.clone();
-        ahead::spawn(move |out, counts| {
-            let rows = EncodedRows::shuffled(&this.source, &this.encoder, &this.cache, &order)?;
+        ahead::spawn(move |ahead| {
+            let rows = EncodedRows::shuffled(&this.source, &this.encoder, &this.cache, &order, &ahead.helpers)?;
             let blocks = Blocks {
                 batch_rows: this.config.batch_rows.max(1),
                 block_rows: this.config.shuffle_rows,
@@ -74,7 +95,7 @@ impl TrainStream {
                 groups: this.encoder.layout().groups(),
                 skip_batches,
             };
-            blocks.run(rows, out, counts)
+            blocks.run(rows, ahead)
         })
     }
 
@@ -99,8 +120,8 @@ struct ChunkOrder {
 /// the source.
 pub fn in_order(source: &Source, encoder: Arc<Encoder>, need: Need, rows_per_batch: usize) -> Batches {
     let source = source.with_number_columns(&encoder.number_columns()).with_text_columns(&encoder.text_columns());
-    ahead::spawn(move |out, counts| {
-        let rows = EncodedRows::in_file(&source, &encoder, need)?;
+    ahead::spawn(move |ahead| {
+        let rows = EncodedRows::in_file(&source, &encoder, need, &ahead.helpers)?;
         let blocks = Blocks {
             batch_rows: rows_per_batch.max(1),
             block_rows: 0,
@@ -108,7 +129,7 @@ pub fn in_order(source: &Source, encoder: Arc<Encoder>, need: Need, rows_per_bat
             groups: encoder.layout().groups(),
             skip_batches: 0,
         };
-        blocks.run(rows, out, counts)
+        blocks.run(rows, ahead)
     })
 }
 

@@ -252,7 +252,7 @@ fn read(experiment: &Experiment, stop: &AtomicBool) -> Result<(Shared, Truth), T
     let inputs = Inputs::prepare(experiment)?;
     let Some(test) = &inputs.test else { return Err(comparison(NO_TEST)) };
     let truth = Truth::read(test, &inputs.encoder, stop)?.ok_or(TrainError::InterruptedEarly)?;
-    Ok((Shared::new(inputs, crate::fit::stream_config(experiment)), truth))
+    Ok((Shared::new(inputs, experiment)?, truth))
 }
 
 fn judge(

@@ -112,7 +112,7 @@ fn run(
         Some(shared) => (shared.inputs(folder)?, shared.stream.reconfigured(stream_config(experiment))),
         None => {
             let inputs = Inputs::resume(experiment, folder)?.map_or_else(|| Inputs::prepare(experiment), Ok)?;
-            let stream = inputs.stream(stream_config(experiment));
+            let stream = inputs.stream(experiment)?;
             (Arc::new(inputs), stream)
         }
     };
@@ -181,7 +181,7 @@ fn new_step(experiment: &Experiment, inputs: &Inputs, pool: Arc<ThreadPool>) -> 
     Step::new(model, &config, Some(pool))
 }
 
-pub(crate) fn stream_config(experiment: &Experiment) -> StreamConfig {
+fn stream_config(experiment: &Experiment) -> StreamConfig {
     StreamConfig {
         batch_rows: experiment.train.batch_size,
         shuffle_rows: experiment.data.shuffle_rows,

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use crossbeam_channel::{Receiver, Sender, bounded};
-use hinet_data::{Batch, EncodeCounts, Encoder, Need, Order, RowStream, Rows, Source};
+use hinet_data::{Batch, EncodeCounts, Encoder, Need, Order, RowEncoder, RowStream, Source};
 
 use crate::TrainError;
 use crate::evaluate::{Run, SCORED_ROWS, ScoreOptions, Scorer, is_stopped};
@@ -96,6 +96,8 @@ type Encoded = Result<(RecordBatch, Batch), TrainError>;
 /// Encodes ahead of the scorer, until the rows end, one is refused, or nobody listens any more.
 fn encode(encoder: &Encoder, rows: RowStream, out: &Sender<Encoded>) -> EncodeCounts {
     let mut counts = EncodeCounts::default();
+    let groups = encoder.layout().groups();
+    let mut encoder = RowEncoder::new(encoder, Need::Features);
     for rows in rows {
         let rows = match rows {
             Ok(rows) => rows,
@@ -106,19 +108,14 @@ fn encode(encoder: &Encoder, rows: RowStream, out: &Sender<Encoded>) -> EncodeCo
         };
         for start in (0..rows.len()).step_by(SCORED_ROWS) {
             let part = rows.slice(start, SCORED_ROWS.min(rows.len() - start));
-            let encoded = encode_part(encoder, part, &mut counts);
+            let encoded = encoder.encode(&part, &mut counts).map(|batch| (part.batch, batch.grouped(groups)));
             let failed = encoded.is_err();
-            if out.send(encoded).is_err() || failed {
+            if out.send(encoded.map_err(TrainError::from)).is_err() || failed {
                 return counts;
             }
         }
     }
     counts
-}
-
-fn encode_part(encoder: &Encoder, rows: Rows, counts: &mut EncodeCounts) -> Encoded {
-    let batch = encoder.encode(&rows, Need::Features, counts)?.grouped(encoder.layout().groups());
-    Ok((rows.batch, batch))
 }
 
 /// Scores and writes what arrives; returns the rows written.

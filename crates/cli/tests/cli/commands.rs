@@ -96,6 +96,22 @@ fn predictions_are_one_row_per_input_row_in_order_whatever_the_format() {
 }
 
 #[test]
+fn predictions_without_experts_that_a_scenario_hardly_listens_to_say_what_that_changes() {
+    let place = Place::with_data();
+    place.succeeds("train hinet.toml --out run --quiet");
+    let output = place.run("predict run --data test.csv --output pruned.csv --prune-san 1");
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{talk}");
+    let told: Vec<&str> = talk.lines().filter(|line| line.contains("1 of 2 experts of other scenarios")).collect();
+    assert!(told.len() == 3 && told[0].contains("numbers of its A change by at most 0."), "{talk}");
+    place.succeeds("predict run --data test.csv --output scores.csv --quiet");
+    assert_ne!(place.read("pruned.csv"), place.read("scores.csv"));
+    place.succeeds("predict run --data test.csv --output unpruned.csv --prune-san 0 --quiet");
+    assert_eq!(place.read("unpruned.csv"), place.read("scores.csv"));
+    place.refuses(2, "predict run --data test.csv --output other.csv --prune-san 2", &["prune_san", "from 0 to 1"]);
+}
+
+#[test]
 fn predictions_need_no_labels_and_do_not_replace_a_file_they_read() {
     let place = Place::with_data();
     place.succeeds("train hinet.toml --out run --quiet");

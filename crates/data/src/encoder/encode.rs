@@ -1,47 +1,116 @@
 //! Encoding rows with fitted rules.
 
+use std::ops::Deref;
+
 use arrow::array::ArrayRef;
 
 use super::counts::{EncodeCounts, FeatureCounts};
 use super::feature::{BagRule, FIRST_ROW, Feature, Ids, MISSING_ROW, Rule, UNSEEN_ROW, Weights};
-use super::items::{Bag, ItemRule, Lookup, MISSING, WeightRule, bag, one_per_row, vectors, weighted_bag};
-use super::key::{Key, for_each_key};
-use super::number::{Scale, bucket, for_each_number};
+use super::items::{Bag, ItemRule, MISSING, Vectors, WeightRule, bag, vectors, weighted_bag};
+use super::key::{Key, map_keys};
+use super::memo::Memo;
+use super::number::{self, Scale};
 use super::refusal::Refusal;
 use super::{Encoder, Need};
+use crate::work::Work;
 use crate::{Batch, Column, DataError, Missing, Rows, UnknownScenario, VectorMissing};
 
-pub(super) fn encode(
-    encoder: &Encoder,
-    rows: &Rows,
+/// An encoder at work on batch after batch: each value of a dictionary that several of them share, such as those of a row group of a Parquet
+/// file, is looked up once. What comes out is what [`Encoder::encode`] gives.
+#[derive(Debug)]
+pub struct RowEncoder<E> {
+    encoder: E,
     need: Need,
-    counts: &mut EncodeCounts,
-) -> Result<Batch, DataError> {
-    let mut met = EncodeCounts { rows: rows.len() as u64, ..EncodeCounts::default() };
-    let mut batch = Batch {
-        rows: rows.len(),
-        features: Vec::with_capacity(encoder.fitted.features.len()),
-        scenario: scenarios(encoder, rows, &mut met)?,
-        weight: vec![1.0; rows.len()],
-        position: (0..rows.len() as u32).collect(),
-        ..Batch::default()
-    };
-    for feature in &encoder.fitted.features {
-        let mut count = FeatureCounts { feature: feature.column.clone(), ..FeatureCounts::default() };
-        let column = column(encoder, feature, rows, &mut count)?;
-        batch.features.push(column.map_err(|refusal| refused(&refusal, &feature.column, rows))?);
-        met.features.push(count);
+    memos: Memos,
+}
+
+/// What is known of the dictionaries of each column.
+#[derive(Debug)]
+pub(super) struct Memos {
+    scenario: Memo<u32>,
+    /// Parallel to the features.
+    features: Vec<Memo<u32>>,
+    user: Memo<u64>,
+    request: Memo<u64>,
+}
+
+impl Memos {
+    /// For one batch.
+    pub(super) fn once(features: usize) -> Memos {
+        let features = (0..features).map(|_| Memo::default()).collect();
+        Memos { scenario: Memo::default(), features, user: Memo::default(), request: Memo::default() }
     }
-    if need == Need::Labels {
-        labels(encoder, rows, &mut batch)?;
-        if let Some(column) = &encoder.fitted.weight {
-            batch.weight = weights(column, rows)?;
+
+    /// For batch after batch.
+    fn lasting(features: usize) -> Memos {
+        let features = (0..features).map(|_| Memo::lasting()).collect();
+        Memos { scenario: Memo::lasting(), features, user: Memo::lasting(), request: Memo::lasting() }
+    }
+}
+
+impl<E: Deref<Target = Encoder>> RowEncoder<E> {
+    /// Borrows or shares an encoder.
+    pub fn new(encoder: E, need: Need) -> RowEncoder<E> {
+        let memos = Memos::lasting(encoder.fitted.features.len());
+        RowEncoder { encoder, need, memos }
+    }
+
+    /// As [`Encoder::encode`], on this thread.
+    ///
+    /// # Errors
+    /// As [`Encoder::encode`].
+    pub fn encode(&mut self, rows: &Rows, counts: &mut EncodeCounts) -> Result<Batch, DataError> {
+        self.encode_by(rows, Work::InTurn, counts)
+    }
+
+    pub(crate) fn encode_by(&mut self, rows: &Rows, work: Work, counts: &mut EncodeCounts) -> Result<Batch, DataError> {
+        Encode { encoder: &self.encoder, rows, work }.batch(self.need, &mut self.memos, counts)
+    }
+}
+
+/// One batch to encode.
+pub(super) struct Encode<'a> {
+    pub(super) encoder: &'a Encoder,
+    pub(super) rows: &'a Rows,
+    pub(super) work: Work,
+}
+
+impl Encode<'_> {
+    pub(super) fn batch(self, need: Need, memos: &mut Memos, counts: &mut EncodeCounts) -> Result<Batch, DataError> {
+        let Encode { encoder, rows, .. } = self;
+        let mut met = EncodeCounts { rows: rows.len() as u64, ..EncodeCounts::default() };
+        let mut batch = Batch {
+            rows: rows.len(),
+            scenario: scenarios(encoder, rows, &mut memos.scenario, &mut met)?,
+            weight: vec![1.0; rows.len()],
+            position: (0..rows.len() as u32).collect(),
+            ..Batch::default()
+        };
+        (batch.features, met.features) = self.features(&mut memos.features)?;
+        if need == Need::Labels {
+            labels(encoder, rows, &mut batch)?;
+            if let Some(column) = &encoder.fitted.weight {
+                batch.weight = weights(column, rows)?;
+            }
+            batch.user = groups(encoder.fitted.user.as_ref(), rows, &mut memos.user)?;
+            batch.request = groups(encoder.fitted.request.as_ref(), rows, &mut memos.request)?;
         }
-        batch.user = groups(encoder.fitted.user.as_ref(), rows)?;
-        batch.request = groups(encoder.fitted.request.as_ref(), rows)?;
+        counts.merge(&met);
+        Ok(batch)
     }
-    counts.merge(&met);
-    Ok(batch)
+
+    fn features(&self, memos: &mut [Memo<u32>]) -> Result<(Vec<Column>, Vec<FeatureCounts>), DataError> {
+        let features = &self.encoder.fitted.features;
+        let columns = self.work.map(memos, |index, memo| {
+            let feature = &features[index];
+            let mut count = FeatureCounts { feature: feature.column.clone(), ..FeatureCounts::default() };
+            let column = column(self.encoder, feature, self.rows, memo, &mut count)?;
+            let column = column.map_err(|refusal| refused(&refusal, &feature.column, self.rows))?;
+            Ok((column, count))
+        });
+        // The refusal told is the first column's and not the quickest thread's.
+        columns.into_iter().collect()
+    }
 }
 
 /// The error for a refused cell.
@@ -63,7 +132,7 @@ pub(super) fn bag_ids(
     cells: &ArrayRef,
     rule: &BagRule,
     rows: &Rows,
-    lookup: &mut Lookup<'_>,
+    lookup: &mut impl FnMut(Key<'_>) -> u32,
 ) -> Result<Result<Bag, Refusal>, DataError> {
     let items = ItemRule { separator: &rule.separator, limit: rule.limit.unwrap_or(usize::MAX), keep: rule.keep };
     let (separator, column) = match &rule.weights {
@@ -79,6 +148,7 @@ fn column(
     encoder: &Encoder,
     feature: &Feature,
     rows: &Rows,
+    memo: &mut Memo<u32>,
     count: &mut FeatureCounts,
 ) -> Result<Result<Column, Refusal>, DataError> {
     let cells = rows.column(&feature.column)?;
@@ -86,9 +156,7 @@ fn column(
         Rule::Category { table, mix_column, missing } => {
             let ids = &encoder.fitted.tables[*table].ids;
             let salt = ids.salted(&feature.column, *mix_column);
-            one_per_row(cells, &mut |key| ids.row(key, salt))
-                .and_then(|found| settle(found, (ids, salt), missing, count))
-                .map(Column::Ids)
+            ids.rows(cells, salt, memo).and_then(|found| settle(found, (ids, salt), missing, count)).map(Column::Ids)
         }
         Rule::Bag(rule) => {
             let ids = &encoder.fitted.tables[rule.table].ids;
@@ -99,7 +167,7 @@ fn column(
         Rule::Bucket { boundaries, missing, .. } => buckets(cells, boundaries, missing, count),
         Rule::Number { scale, missing } => numbers(cells, *scale, missing, count),
         Rule::Vector { length, separator, missing } => {
-            vectors(cells, *length, separator).and_then(|found| settle_vectors(found, *length, *missing, count))
+            vectors(cells, *length, separator).and_then(|found| settle_vectors(found, *missing, count))
         }
     })
 }
@@ -133,24 +201,12 @@ fn settle_bag(bag: Bag, table: (&Ids, u64), missing: &Missing, count: &mut Featu
     Ok(Column::Bag { offsets, ids, weights })
 }
 
-fn settle_vectors(
-    found: Vec<Option<Vec<f32>>>,
-    length: usize,
-    missing: VectorMissing,
-    count: &mut FeatureCounts,
-) -> Result<Column, Refusal> {
-    let mut dense = Vec::with_capacity(found.len() * length);
-    for (row, vector) in found.into_iter().enumerate() {
-        match (vector, missing) {
-            (Some(vector), _) => dense.extend(vector),
-            (None, VectorMissing::Error) => return Err(Refusal::missing(row)),
-            (None, VectorMissing::Zeros) => {
-                count.missing += 1;
-                dense.resize(dense.len() + length, 0.0);
-            }
-        }
+fn settle_vectors(found: Vectors, missing: VectorMissing, count: &mut FeatureCounts) -> Result<Column, Refusal> {
+    if let (Some(&row), VectorMissing::Error) = (found.missing.first(), missing) {
+        return Err(Refusal::missing(row));
     }
-    Ok(Column::Dense(dense))
+    count.missing += found.missing.len() as u64;
+    Ok(Column::Dense(found.numbers))
 }
 
 /// What a missing number becomes.
@@ -174,64 +230,62 @@ fn buckets(
     missing: &Missing,
     count: &mut FeatureCounts,
 ) -> Result<Column, Refusal> {
+    let found = number::numbers(cells)?;
     let instead = instead(missing);
+    count_missing(&found, &instead, count)?;
     let own = match instead {
-        Instead::Number(number) => FIRST_ROW + bucket(boundaries, number),
+        Instead::Number(number) => FIRST_ROW + number::bucket(boundaries, number),
         Instead::Own | Instead::Refused => MISSING_ROW,
     };
-    let mut ids = Vec::with_capacity(cells.len());
-    let mut first_missing = None;
-    for_each_number(cells, &mut |number| match number {
-        Some(number) => ids.push(FIRST_ROW + bucket(boundaries, number)),
-        None => {
-            first_missing = first_missing.or(Some(ids.len()));
-            count.missing += 1;
-            ids.push(own);
-        }
-    })?;
-    match (instead, first_missing) {
-        (Instead::Refused, Some(row)) => Err(Refusal::missing(row)),
-        (Instead::Refused | Instead::Own | Instead::Number(_), _) => Ok(Column::Ids(ids)),
+    let mut ids = number::buckets(boundaries, &found);
+    for (id, number) in ids.iter_mut().zip(&found) {
+        *id = if number.is_nan() { own } else { FIRST_ROW + *id };
     }
+    Ok(Column::Ids(ids))
 }
 
 fn numbers(cells: &ArrayRef, scale: Scale, missing: &Missing, count: &mut FeatureCounts) -> Result<Column, Refusal> {
+    let found = number::numbers(cells)?;
     let instead = instead(missing);
     let own = match instead {
         Instead::Number(number) => [scale.apply(number), 0.0],
         Instead::Own | Instead::Refused => [0.0, 1.0],
     };
-    let mut dense: Vec<f32> = Vec::with_capacity(2 * cells.len());
-    let (mut first_missing, mut infinite) = (None, None);
-    for_each_number(cells, &mut |number| match number {
-        Some(number) => {
-            let scaled = scale.apply(number);
-            if !scaled.is_finite() || number.is_infinite() {
-                infinite = infinite.or(Some((dense.len() / 2, number)));
-            }
-            dense.extend([scaled, 0.0]);
-        }
-        None => {
-            first_missing = first_missing.or(Some(dense.len() / 2));
-            count.missing += 1;
-            dense.extend(own);
-        }
-    })?;
-    if let Some((row, number)) = infinite {
-        return Err(Refusal::new(row, number, "a finite number of 32 bits"));
+    let mut dense = vec![0.0; 2 * found.len()];
+    let (pairs, _) = dense.as_chunks_mut::<2>();
+    for (pair, &number) in pairs.iter_mut().zip(&found) {
+        *pair = if number.is_nan() { own } else { [scale.apply(number), 0.0] };
     }
-    match (instead, first_missing) {
-        (Instead::Refused, Some(row)) => Err(Refusal::missing(row)),
-        (Instead::Refused | Instead::Own | Instead::Number(_), _) => Ok(Column::Dense(dense)),
+    let infinite =
+        |(pair, number): (&[f32; 2], &f64)| number.is_infinite() || !(number.is_nan() || pair[0].is_finite());
+    if let Some(row) = pairs.iter().zip(&found).position(infinite) {
+        return Err(Refusal::new(row, found[row], "a finite number of 32 bits"));
     }
+    count_missing(&found, &instead, count)?;
+    Ok(Column::Dense(dense))
 }
 
-fn scenarios(encoder: &Encoder, rows: &Rows, met: &mut EncodeCounts) -> Result<Vec<u16>, DataError> {
+/// Counts the missing numbers, and refuses the first where none may be.
+fn count_missing(found: &[f64], instead: &Instead, count: &mut FeatureCounts) -> Result<(), Refusal> {
+    let missed = found.iter().filter(|number| number.is_nan()).count();
+    if let (true, Instead::Refused) = (missed > 0, instead) {
+        return Err(Refusal::missing(found.iter().position(|number| number.is_nan()).unwrap_or(0)));
+    }
+    count.missing += missed as u64;
+    Ok(())
+}
+
+fn scenarios(
+    encoder: &Encoder,
+    rows: &Rows,
+    memo: &mut Memo<u32>,
+    met: &mut EncodeCounts,
+) -> Result<Vec<u16>, DataError> {
     let scenario = &encoder.fitted.scenario;
     let cells = rows.column(&scenario.column)?;
     const UNKNOWN: u32 = MISSING;
     let lookup = &mut |key: Key<'_>| scenario.id(key).map_or(UNKNOWN, u32::from);
-    let found = one_per_row(cells, lookup).map_err(|refusal| refused(&refusal, &scenario.column, rows))?;
+    let found = memo.map(cells, UNKNOWN, lookup).map_err(|refusal| refused(&refusal, &scenario.column, rows))?;
     let instead = match scenario.unknown {
         UnknownScenario::Error => {
             if let Some(row) = found.iter().position(|&id| id == UNKNOWN) {
@@ -249,8 +303,7 @@ fn scenarios(encoder: &Encoder, rows: &Rows, met: &mut EncodeCounts) -> Result<V
 fn unknown_scenario(encoder: &Encoder, rows: &Rows, cells: &ArrayRef, row: usize) -> DataError {
     const SHOWN: usize = 20;
     let mut value = "nothing".to_owned();
-    let shown =
-        for_each_key(&cells.slice(row, 1), &mut |key| value = key.map_or("nothing".to_owned(), |key| key.to_string()));
+    let shown = map_keys(&cells.slice(row, 1), (), &mut |key| value = key.to_string());
     debug_assert!(shown.is_ok(), "the column was read a moment ago");
     let known: Vec<String> = encoder.layout.scenarios.iter().take(SHOWN).cloned().collect();
     let more = encoder.layout.scenarios.len().saturating_sub(SHOWN);
@@ -269,20 +322,18 @@ fn labels(encoder: &Encoder, rows: &Rows, batch: &mut Batch) -> Result<(), DataE
     batch.labels = vec![0.0; rows.len() * tasks];
     batch.observed = vec![false; rows.len() * tasks];
     for (index, task) in encoder.tasks.iter().enumerate() {
-        for (row, label) in task.labels(rows)?.into_iter().enumerate() {
-            if let Some(label) = label {
-                batch.labels[row * tasks + index] = label;
-                batch.observed[row * tasks + index] = true;
-            }
+        let places = batch.labels.chunks_exact_mut(tasks).zip(batch.observed.chunks_exact_mut(tasks));
+        for ((labels, observed), found) in places.zip(task.labels(rows)?) {
+            observed[index] = !found.is_nan();
+            labels[index] = if found.is_nan() { 0.0 } else { found };
         }
     }
     Ok(())
 }
 
 fn weights(column: &str, rows: &Rows) -> Result<Vec<f32>, DataError> {
-    let mut weights: Vec<f32> = Vec::with_capacity(rows.len());
-    for_each_number(rows.column(column)?, &mut |number| weights.push(number.map_or(f32::NAN, |number| number as f32)))
-        .map_err(|refusal| refused(&refusal, column, rows))?;
+    let numbers = number::numbers(rows.column(column)?).map_err(|refusal| refused(&refusal, column, rows))?;
+    let weights: Vec<f32> = numbers.into_iter().map(|number| number as f32).collect();
     match weights.iter().position(|weight| !(weight.is_finite() && *weight >= 0.0)) {
         Some(row) => Err(rows.bad_value(row, column, "a finite weight of zero or more")),
         None => Ok(weights),
@@ -290,10 +341,8 @@ fn weights(column: &str, rows: &Rows) -> Result<Vec<f32>, DataError> {
 }
 
 /// xxh3 of each group's text; 0 where it is missing.
-fn groups(column: Option<&String>, rows: &Rows) -> Result<Vec<u64>, DataError> {
+fn groups(column: Option<&String>, rows: &Rows, memo: &mut Memo<u64>) -> Result<Vec<u64>, DataError> {
     let Some(column) = column else { return Ok(Vec::new()) };
-    let mut groups = Vec::with_capacity(rows.len());
-    for_each_key(rows.column(column)?, &mut |key| groups.push(key.map_or(0, |key| key.hash(0))))
-        .map_err(|refusal| refused(&refusal, column, rows))?;
-    Ok(groups)
+    let hashes = memo.map(rows.column(column)?, 0, &mut |key| key.hash(0));
+    hashes.map_err(|refusal| refused(&refusal, column, rows))
 }

@@ -1,9 +1,13 @@
 //! Fitted rules: what becomes of each feature's column.
 
+use arrow::array::Array;
 use serde::{Deserialize, Serialize};
 
+use super::items::MISSING;
 use super::key::Key;
+use super::memo::Memo;
 use super::number::Scale;
+use super::refusal::Refusal;
 use super::vocabulary::Vocabulary;
 use crate::{Keep, Missing, Pooling, Slot, TableSpec, VectorMissing};
 
@@ -112,13 +116,23 @@ impl Ids {
     #[inline]
     pub(crate) fn row(&self, key: Key<'_>, salt: u64) -> u32 {
         match self {
-            Ids::Vocabulary { values } => values.get(key).map_or(UNSEEN_ROW, |id| FIRST_ROW + id),
-            Ids::Hash { buckets, .. } => FIRST_ROW + (key.hash(salt) % u64::from(*buckets)) as u32,
+            Ids::Vocabulary { values } => known_row(values, key),
+            Ids::Hash { buckets, .. } => hashed_row(*buckets, key, salt),
             Ids::Raw { size } => match key {
                 Key::Integer(value) if (0..i64::from(*size)).contains(&value) => FIRST_ROW + value as u32,
                 Key::Integer(_) | Key::Text(_) => UNSEEN_ROW,
             },
             Ids::Buckets { .. } => UNSEEN_ROW,
+        }
+    }
+
+    /// [`row`](Ids::row) of the category in every cell; [`MISSING`] in the place of a missing one.
+    pub(crate) fn rows(&self, cells: &dyn Array, salt: u64, memo: &mut Memo<u32>) -> Result<Vec<u32>, Refusal> {
+        // A loop for each kind, so that a row does not ask which it is.
+        match self {
+            Ids::Vocabulary { values } => memo.map(cells, MISSING, &mut |key| known_row(values, key)),
+            Ids::Hash { buckets, .. } => memo.map(cells, MISSING, &mut |key| hashed_row(*buckets, key, salt)),
+            Ids::Raw { .. } | Ids::Buckets { .. } => memo.map(cells, MISSING, &mut |key| self.row(key, salt)),
         }
     }
 
@@ -130,6 +144,16 @@ impl Ids {
             Ids::Vocabulary { .. } | Ids::Raw { .. } | Ids::Buckets { .. } => 0,
         }
     }
+}
+
+#[inline]
+fn known_row(values: &Vocabulary, key: Key<'_>) -> u32 {
+    values.get(key).map_or(UNSEEN_ROW, |id| FIRST_ROW + id)
+}
+
+#[inline]
+fn hashed_row(buckets: u32, key: Key<'_>, salt: u64) -> u32 {
+    FIRST_ROW + (key.hash(salt) % u64::from(buckets)) as u32
 }
 
 impl Feature {

@@ -1,19 +1,19 @@
 //! Learning the encoder from train.
 
-use rayon::prelude::*;
-
 use super::draft::{Draft, NumberFit};
 use super::encode::{absent, bag_ids, refused};
 use super::feature::{Feature, Ids, Rule};
-use super::items::{MISSING, one_per_row};
+use super::items::MISSING;
 use super::json::{Fitted, MAX_SCENARIOS, Scenario};
-use super::key::{Key, for_each_key};
-use super::number::{Moments, for_each_number};
+use super::key::{Key, map_keys};
+use super::memo::Memo;
+use super::number::{self, Moments};
 use super::refusal::Refusal;
 use super::sketch::Sketch;
 use super::task::Task;
 use super::vocabulary::Vocabulary;
 use super::{Encoder, LabelCounts, number_columns, text_columns};
+use crate::work::Work;
 use crate::{DataError, Missing, Order, Rows, SchemaConfig, Source, UnknownConfig, UnknownScenario};
 
 pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, DataError> {
@@ -27,11 +27,10 @@ pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, 
     let mut unknown_rows = 0_u64;
     let mut labels = vec![LabelCounts::default(); tasks.len()];
     let columns = columns_to_learn(config, &draft, &learners, &tasks);
-    for rows in train.read(&columns, Order::InFile)? {
-        let rows = rows?;
+    let mut stream = train.read(&columns, Order::InFile)?.in_parts(rayon::current_num_threads());
+    while let Some(rows) = stream.next_rows(Work::SideBySide).transpose()? {
         unknown_rows += count_scenarios(config, &rows, &mut scenarios)?;
-        let results: Vec<Result<(), DataError>> =
-            learners.par_iter_mut().map(|learner| learner.observe(&draft.features, &rows)).collect();
+        let results = Work::SideBySide.map(&mut learners, |_, learner| learner.observe(&draft.features, &rows));
         results.into_iter().collect::<Result<(), DataError>>()?;
         for (task, counts) in tasks.iter().zip(&mut labels) {
             counts.add(&task.labels(&rows)?);
@@ -47,10 +46,9 @@ pub(super) fn fit(config: &SchemaConfig<'_>, train: &Source) -> Result<Encoder, 
 }
 
 impl LabelCounts {
-    fn add(&mut self, labels: &[Option<f32>]) {
-        for label in labels.iter().flatten() {
-            *(if *label > 0.5 { &mut self.positives } else { &mut self.negatives }) += 1;
-        }
+    fn add(&mut self, labels: &[f32]) {
+        self.positives += labels.iter().filter(|label| **label > 0.5).count() as u64;
+        self.negatives += labels.iter().filter(|label| **label <= 0.5).count() as u64;
     }
 }
 
@@ -117,8 +115,8 @@ fn natural(a: Key<'_>, b: Key<'_>) -> std::cmp::Ordering {
 
 /// Learns one table or one column of numbers; learners share nothing, so they may run side by side.
 struct Learner {
-    /// Indices of the features it looks at.
-    features: Vec<usize>,
+    /// Indices of the features it looks at, with what is known of the dictionaries of each.
+    features: Vec<(usize, Memo<u32>)>,
     state: State,
 }
 
@@ -134,7 +132,7 @@ fn learners(draft: &Draft) -> Vec<Learner> {
         if matches!(spec.ids, Ids::Vocabulary { .. }) {
             let readers =
                 draft.features.iter().enumerate().filter(|(_, feature)| feature.slot().table() == Some(table));
-            let features = readers.map(|(index, _)| index).collect();
+            let features = readers.map(|(index, _)| (index, Memo::lasting())).collect();
             learners.push(Learner { features, state: State::Vocabulary { table, counter: Counter::default() } });
         }
     }
@@ -143,17 +141,17 @@ fn learners(draft: &Draft) -> Vec<Learner> {
             NumberFit::Quantiles(buckets) => State::Quantiles { buckets, sketch: Sketch::default() },
             NumberFit::Moments => State::Moments(Moments::default()),
         };
-        learners.push(Learner { features: vec![feature], state });
+        learners.push(Learner { features: vec![(feature, Memo::lasting())], state });
     }
     learners
 }
 
 impl Learner {
     fn observe(&mut self, features: &[Feature], rows: &Rows) -> Result<(), DataError> {
-        for &index in &self.features {
-            let feature = &features[index];
+        for (index, memo) in &mut self.features {
+            let feature = &features[*index];
             let result = match &mut self.state {
-                State::Vocabulary { counter, .. } => count_values(feature, rows, counter)?,
+                State::Vocabulary { counter, .. } => count_values(feature, rows, memo, counter)?,
                 State::Quantiles { sketch, .. } => numbers(feature, rows, &mut |number| sketch.add(number))?,
                 State::Moments(moments) => numbers(feature, rows, &mut |number| moments.add(number))?,
             };
@@ -163,10 +161,15 @@ impl Learner {
     }
 }
 
-fn count_values(feature: &Feature, rows: &Rows, counter: &mut Counter) -> Result<Result<(), Refusal>, DataError> {
+fn count_values(
+    feature: &Feature,
+    rows: &Rows,
+    memo: &mut Memo<u32>,
+    counter: &mut Counter,
+) -> Result<Result<(), Refusal>, DataError> {
     let cells = rows.column(&feature.column)?;
     let (ids, missing) = match &feature.rule {
-        Rule::Category { missing, .. } => (one_per_row(cells, &mut |key| counter.intern(key)), missing),
+        Rule::Category { missing, .. } => (memo.map(cells, MISSING, &mut |key| counter.intern(key)), missing),
         Rule::Bag(rule) => {
             let bag = bag_ids(cells, rule, rows, &mut |key| counter.intern(key))?;
             (bag.map(|bag| bag.ids), &rule.missing)
@@ -193,27 +196,28 @@ fn numbers(feature: &Feature, rows: &Rows, take: &mut impl FnMut(f64)) -> Result
         Missing::Value(value) => value.parse().ok(),
         Missing::OwnRow | Missing::Error => None,
     };
-    let (mut row, mut infinite) = (0, None);
-    let read = for_each_number(rows.column(&feature.column)?, &mut |number| {
-        match number.or(instead) {
-            Some(number) if scaled && !(number as f32).is_finite() => infinite = infinite.or(Some((row, number))),
+    let found = match number::numbers(rows.column(&feature.column)?) {
+        Ok(found) => found,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    for (row, number) in found.into_iter().enumerate() {
+        let number = if number.is_nan() { instead } else { Some(number) };
+        match number {
+            Some(number) if scaled && !(number as f32).is_finite() => {
+                return Ok(Err(Refusal::new(row, number, "a finite number of 32 bits")));
+            }
             Some(number) => take(number),
             None => {}
         }
-        row += 1;
-    });
-    Ok(read.and(match infinite {
-        Some((row, number)) => Err(Refusal::new(row, number, "a finite number of 32 bits")),
-        None => Ok(()),
-    }))
+    }
+    Ok(Ok(()))
 }
 
 /// Counts the rows of each scenario; returns how many had none.
 fn count_scenarios(config: &SchemaConfig<'_>, rows: &Rows, counter: &mut Counter) -> Result<u64, DataError> {
     let column = &config.scenario.column;
-    let mut ids = Vec::with_capacity(rows.len());
-    let cells = rows.column(column)?;
-    for_each_key(cells, &mut |key| ids.push(key.map_or(MISSING, |key| counter.intern(key))))
+    // Row by row, dictionaries too: one may hold values that no row has, and those are no scenarios.
+    let ids = map_keys(rows.column(column)?, MISSING, &mut |key| counter.intern(key))
         .map_err(|refusal| refused(&refusal, column, rows))?;
     if counter.counts.len() > MAX_SCENARIOS {
         let problem = format!("column `{column}` has more than {MAX_SCENARIOS} values; is it the right one?");
@@ -285,13 +289,13 @@ fn settle(draft: Draft, learners: Vec<Learner>) -> Result<(Vec<Feature>, Vec<sup
             }
             State::Quantiles { buckets, sketch } => {
                 let found = sketch.boundaries(buckets);
-                if let Rule::Bucket { table, boundaries, .. } = &mut features[learner.features[0]].rule {
+                if let Rule::Bucket { table, boundaries, .. } = &mut features[learner.features[0].0].rule {
                     tables[*table].ids = Ids::Buckets { count: found.len() as u32 + 1 };
                     *boundaries = found;
                 }
             }
             State::Moments(moments) => {
-                if let Rule::Number { scale, .. } = &mut features[learner.features[0]].rule {
+                if let Rule::Number { scale, .. } = &mut features[learner.features[0].0].rule {
                     *scale = moments.scale();
                 }
             }
@@ -346,7 +350,7 @@ fn check_columns(
 
 fn columns_to_learn(config: &SchemaConfig<'_>, draft: &Draft, learners: &[Learner], tasks: &[Task]) -> Vec<String> {
     let learnt = learners.iter().flat_map(|learner| &learner.features);
-    let features = learnt.flat_map(|&index| draft.features[index].columns()).map(str::to_owned);
+    let features = learnt.flat_map(|(index, _)| draft.features[*index].columns()).map(str::to_owned);
     let mut columns = vec![config.scenario.column.clone()];
     for column in features.chain(tasks.iter().flat_map(Task::columns)) {
         if !columns.contains(&column) {

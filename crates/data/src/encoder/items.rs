@@ -2,19 +2,17 @@
 
 use std::ops::Range;
 
-use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
+use arrow::array::{AnyDictionaryArray, Array, ArrayRef, AsArray, OffsetSizeTrait};
 use arrow::datatypes::DataType;
 
-use super::key::{Key, as_text, for_each_key};
-use super::number::{for_each_number, parse};
+use super::key::{Key, as_text};
+use super::memo::Memo;
+use super::number::{numbers, parse};
 use super::refusal::Refusal;
 use crate::{Keep, Pooling};
 
 /// Stands for a missing cell until its policy is applied.
 pub(crate) const MISSING: u32 = u32::MAX;
-
-/// What a category's number is asked from; the vocabulary, a hash, or, while fitting, whoever counts.
-pub(crate) type Lookup<'a> = dyn FnMut(Key<'_>) -> u32 + 'a;
 
 /// Which items of a row are kept, and how they are written in a text.
 #[derive(Clone, Copy, Debug)]
@@ -55,25 +53,18 @@ struct Lists<T> {
     values: Vec<T>,
 }
 
-/// One id per row.
-pub(crate) fn one_per_row(array: &dyn Array, lookup: &mut Lookup<'_>) -> Result<Vec<u32>, Refusal> {
-    if let Some(dictionary) = array.as_any_dictionary_opt() {
-        let values = dictionary.values();
-        if !values.is_empty() && values.len() <= array.len() {
-            let by_value = one_per_row(values, lookup)?;
-            let keys = dictionary.normalized_keys();
-            let id = |(row, key): (usize, usize)| if array.is_null(row) { MISSING } else { by_value[key] };
-            return Ok(keys.into_iter().enumerate().map(id).collect());
-        }
-    }
-    let mut ids = Vec::with_capacity(array.len());
-    for_each_key(array, &mut |key| ids.push(key.map_or(MISSING, &mut *lookup)))?;
-    Ok(ids)
-}
-
 /// Any number of ids per row: of a list column or of the parts of a text. Missing items and empty parts are skipped.
-pub(crate) fn bag(array: &dyn Array, rule: &ItemRule<'_>, lookup: &mut Lookup<'_>) -> Result<Bag, Refusal> {
-    let lists = id_lists(array, rule.separator, lookup)?;
+pub(crate) fn bag(
+    array: &dyn Array,
+    rule: &ItemRule<'_>,
+    lookup: &mut impl FnMut(Key<'_>) -> u32,
+) -> Result<Bag, Refusal> {
+    let lists = match array.as_any_dictionary_opt() {
+        Some(dictionary) if (1..=array.len()).contains(&dictionary.values().len()) => {
+            shared_lists(dictionary, rule.separator, lookup)?
+        }
+        Some(_) | None => id_lists(array, rule.separator, lookup)?,
+    };
     Ok(collect(&lists, None, rule))
 }
 
@@ -82,7 +73,7 @@ pub(crate) fn weighted_bag(
     array: &dyn Array,
     rule: &ItemRule<'_>,
     weight: &WeightRule<'_>,
-    lookup: &mut Lookup<'_>,
+    lookup: &mut impl FnMut(Key<'_>) -> u32,
 ) -> Result<Bag, Refusal> {
     let (ids, weights) = match weight.column {
         Some(column) => parallel(array, column, rule, lookup)?,
@@ -92,38 +83,63 @@ pub(crate) fn weighted_bag(
     Ok(collect(&ids, Some(&weights), rule))
 }
 
-/// `length` numbers per row behind one another; nothing in rows that are missing.
-pub(crate) fn vectors(array: &dyn Array, length: usize, separator: &str) -> Result<Vec<Option<Vec<f32>>>, Refusal> {
+/// Numbers row by row.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Vectors {
+    /// `[rows * length]`; zeros in rows that are missing.
+    pub(crate) numbers: Vec<f32>,
+    /// The rows that are missing.
+    pub(crate) missing: Vec<usize>,
+}
+
+/// `length` numbers per row behind one another.
+pub(crate) fn vectors(array: &dyn Array, length: usize, separator: &str) -> Result<Vectors, Refusal> {
     let lists = number_lists(array, separator)?;
-    let mut vectors = Vec::with_capacity(lists.ranges.len());
+    let mut vectors = Vectors { numbers: Vec::with_capacity(array.len() * length), missing: Vec::new() };
     for (row, range) in lists.ranges.into_iter().enumerate() {
         if range.is_empty() {
-            vectors.push(None);
+            vectors.missing.push(row);
+            vectors.numbers.resize((row + 1) * length, 0.0);
             continue;
         }
-        let vector: Vec<f32> = lists.values[range].iter().map(|&number| number as f32).collect();
-        if vector.len() != length {
-            return Err(Refusal::new(row, format_args!("{} numbers", vector.len()), format!("{length} numbers")));
+        if range.len() != length {
+            return Err(Refusal::new(row, format_args!("{} numbers", range.len()), format!("{length} numbers")));
         }
-        if let Some(number) = vector.iter().find(|number| !number.is_finite()) {
+        vectors.numbers.extend(lists.values[range].iter().map(|&number| number as f32));
+        if let Some(number) = vectors.numbers[row * length..].iter().find(|number| !number.is_finite()) {
             return Err(Refusal::new(row, number, "a finite number of 32 bits in each place"));
         }
-        vectors.push(Some(vector));
     }
     Ok(vectors)
 }
 
-fn id_lists(array: &dyn Array, separator: &str, lookup: &mut Lookup<'_>) -> Result<Lists<u32>, Refusal> {
+/// The lists of a dictionary: each text is taken apart once, and rows that have the same one share its ids.
+fn shared_lists(
+    dictionary: &dyn AnyDictionaryArray,
+    separator: &str,
+    lookup: &mut impl FnMut(Key<'_>) -> u32,
+) -> Result<Lists<u32>, Refusal> {
+    let Lists { ranges: by_value, values } = id_lists(dictionary.values(), separator, lookup)?;
+    let range = |(row, key): (usize, usize)| if dictionary.is_null(row) { 0..0 } else { by_value[key].clone() };
+    Ok(Lists { ranges: dictionary.normalized_keys().into_iter().enumerate().map(range).collect(), values })
+}
+
+fn id_lists(
+    array: &dyn Array,
+    separator: &str,
+    lookup: &mut impl FnMut(Key<'_>) -> u32,
+) -> Result<Lists<u32>, Refusal> {
     if let Some((ranges, items)) = lists(array) {
-        let values = one_per_row(&items, lookup).map_err(|refusal| in_row(refusal, &ranges))?;
+        let values = one_per_item(&items, lookup).map_err(|refusal| in_row(refusal, &ranges))?;
         return Ok(Lists { ranges, values });
     }
     let mut split = Lists { ranges: Vec::with_capacity(array.len()), values: Vec::new() };
     for_each_text(array, &mut |_, text| {
         let from = split.values.len();
-        for part in text.into_iter().flat_map(|text| text.split(separator)) {
+        for_each_part(text, separator, |part| {
             split.values.push(Key::of_text(part.trim()).map_or(MISSING, &mut *lookup));
-        }
+            Ok(())
+        })?;
         split.ranges.push(from..split.values.len());
         Ok(())
     })?;
@@ -131,18 +147,18 @@ fn id_lists(array: &dyn Array, separator: &str, lookup: &mut Lookup<'_>) -> Resu
 }
 
 fn number_lists(array: &dyn Array, separator: &str) -> Result<Lists<f64>, Refusal> {
-    let mut values = Vec::new();
     if let Some((ranges, items)) = lists(array) {
-        for_each_number(&items, &mut |number| values.push(number.unwrap_or(f64::NAN)))
-            .map_err(|refusal| in_row(refusal, &ranges))?;
+        let values = numbers(&items).map_err(|refusal| in_row(refusal, &ranges))?;
         return Ok(Lists { ranges, values });
     }
+    let mut values = Vec::new();
     let mut ranges = Vec::with_capacity(array.len());
     for_each_text(array, &mut |row, text| {
         let from = values.len();
-        for part in text.into_iter().filter(|text| !text.is_empty()).flat_map(|text| text.split(separator)) {
+        for_each_part(text.filter(|text| !text.is_empty()), separator, |part| {
             values.push(parse(part, row)?.unwrap_or(f64::NAN));
-        }
+            Ok(())
+        })?;
         ranges.push(from..values.len());
         Ok(())
     })?;
@@ -153,7 +169,7 @@ fn parallel(
     array: &dyn Array,
     column: &ArrayRef,
     rule: &ItemRule<'_>,
-    lookup: &mut Lookup<'_>,
+    lookup: &mut impl FnMut(Key<'_>) -> u32,
 ) -> Result<(Lists<u32>, Vec<f64>), Refusal> {
     let ids = id_lists(array, rule.separator, lookup)?;
     let weights = number_lists(column, rule.separator)?;
@@ -176,28 +192,30 @@ fn pairs(
     array: &dyn Array,
     rule: &ItemRule<'_>,
     weight: &WeightRule<'_>,
-    lookup: &mut Lookup<'_>,
+    lookup: &mut impl FnMut(Key<'_>) -> u32,
 ) -> Result<(Lists<u32>, Vec<f64>), Refusal> {
-    let mut weights = Vec::new();
     if let Some((ranges, items)) = lists(array) {
         let Some(pair) = items.as_struct_opt().filter(|pair| pair.num_columns() == 2) else {
             return Err(Refusal::of_type(array.data_type(), "a text of pairs, a list of pairs or a map"));
         };
-        let values = one_per_row(pair.column(0), lookup).map_err(|refusal| in_row(refusal, &ranges))?;
-        for_each_number(pair.column(1), &mut |number| weights.push(number.unwrap_or(f64::NAN)))
-            .map_err(|refusal| in_row(refusal, &ranges))?;
+        let values = one_per_item(pair.column(0), lookup).map_err(|refusal| in_row(refusal, &ranges))?;
+        let weights = numbers(pair.column(1)).map_err(|refusal| in_row(refusal, &ranges))?;
         return Ok((Lists { ranges, values }, weights));
     }
+    let mut weights = Vec::new();
     let mut split = Lists { ranges: Vec::with_capacity(array.len()), values: Vec::new() };
     for_each_text(array, &mut |row, text| {
         let from = split.values.len();
-        for part in text.into_iter().flat_map(|text| text.split(rule.separator)).filter(|part| !part.trim().is_empty())
-        {
+        for_each_part(text, rule.separator, |part| {
+            if part.trim().is_empty() {
+                return Ok(());
+            }
             let refused = || Refusal::new(row, part, format!("a category, `{}` and a weight", weight.separator));
             let (category, number) = part.rsplit_once(weight.separator).ok_or_else(refused)?;
             weights.push(parse(number, row).ok().flatten().ok_or_else(refused)?);
             split.values.push(Key::of_text(category.trim()).map(&mut *lookup).ok_or_else(refused)?);
-        }
+            Ok(())
+        })?;
         split.ranges.push(from..split.values.len());
         Ok(())
     })?;
@@ -243,6 +261,11 @@ fn collect(ids: &Lists<u32>, weights: Option<&[f64]>, rule: &ItemRule<'_>) -> Ba
         bag.offsets.push(bag.ids.len() as u32);
     }
     bag
+}
+
+/// One id per item.
+fn one_per_item(items: &dyn Array, lookup: &mut impl FnMut(Key<'_>) -> u32) -> Result<Vec<u32>, Refusal> {
+    Memo::default().map(items, MISSING, lookup)
 }
 
 /// The items of a list or map column and each row's range among them; a missing list is an empty range.
@@ -299,6 +322,21 @@ fn for_each_text(
     }
 }
 
+/// Calls `take` with what stands between the separators of a text.
+fn for_each_part<'t>(
+    text: Option<&'t str>,
+    separator: &str,
+    take: impl FnMut(&'t str) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    let Some(text) = text else { return Ok(()) };
+    let mut letters = separator.chars();
+    match (letters.next(), letters.next()) {
+        // The usual case, and much quicker than to look for a text.
+        (Some(letter), None) => text.split(letter).try_for_each(take),
+        _ => text.split(separator).try_for_each(take),
+    }
+}
+
 /// A refused item, placed by its row.
 fn in_row(refusal: Refusal, ranges: &[Range<usize>]) -> Refusal {
     let row = refusal.at.map(|at| ranges.partition_point(|range| range.end <= at));
@@ -334,19 +372,6 @@ mod tests {
     }
 
     #[test]
-    fn a_dictionary_is_looked_up_once_per_value() {
-        let array: DictionaryArray<Int32Type> =
-            [Some("7"), None, Some("8"), Some("7"), Some("7")].into_iter().collect();
-        let mut asked = 0;
-        let ids = one_per_row(&array, &mut |key| {
-            asked += 1;
-            own(key)
-        });
-        assert_eq!(ids.unwrap(), [7, MISSING, 8, 7, 7]);
-        assert_eq!(asked, 2);
-    }
-
-    #[test]
     fn lists_and_texts_give_the_same_bags_even_out_of_a_slice() {
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>([
             Some(vec![Some(9)]),
@@ -361,6 +386,25 @@ mod tests {
             let bag = bag(&array.slice(1, 4), &ALL, &mut own).unwrap();
             assert_eq!(rows(&bag), expected);
         }
+    }
+
+    #[test]
+    fn a_text_of_a_dictionary_is_taken_apart_once() {
+        let texts: DictionaryArray<Int32Type> = [Some("7,8"), None, Some("9"), Some("7,8")].into_iter().collect();
+        let mut asked = 0;
+        let bag = bag(&texts, &ALL, &mut |key| {
+            asked += 1;
+            own(key)
+        });
+        let expected: Vec<&[u32]> = vec![&[7, 8], &[MISSING], &[9], &[7, 8]];
+        assert_eq!((rows(&bag.unwrap()), asked), (expected, 3));
+    }
+
+    #[test]
+    fn separators_of_several_letters_separate_too() {
+        let bag =
+            bag(&StringArray::from(vec!["1, 2; 3", "4"]), &ItemRule { separator: "; ", ..ALL }, &mut own).unwrap();
+        assert_eq!(rows(&bag), [&[99, 3][..], &[4]]);
     }
 
     #[test]
@@ -432,7 +476,8 @@ mod tests {
             FixedSizeListArray::from_iter_primitive::<Float64Type, _, _>([Some(vec![Some(1.0), Some(2.5)]), None], 2);
         let text = StringArray::from(vec![Some("1;2.5"), None]);
         for array in [Arc::new(fixed) as ArrayRef, Arc::new(text)] {
-            assert_eq!(vectors(&array, 2, ";").unwrap(), [Some(vec![1.0, 2.5]), None]);
+            let expected = Vectors { numbers: vec![1.0, 2.5, 0.0, 0.0], missing: vec![1] };
+            assert_eq!(vectors(&array, 2, ";").unwrap(), expected);
         }
         for text in ["1", "1;2;3", "1;", "1;inf", "1;x"] {
             let refusal = vectors(&StringArray::from(vec!["1;2", text]), 2, ";").unwrap_err();

@@ -1,6 +1,7 @@
 //! The one form of a category: how texts, numbers and flags that mean the same become the same.
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArrayType};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type,
@@ -53,34 +54,58 @@ impl std::fmt::Display for Key<'_> {
     }
 }
 
-/// Calls `take` with the category of every cell in order; with nothing for a missing one: null, empty text, not-a-number.
-pub(crate) fn for_each_key(array: &dyn Array, take: &mut impl FnMut(Option<Key<'_>>)) -> Result<(), Refusal> {
+/// What `take` makes of the category of every cell, in order; `missing` for a missing one: null, empty text, not-a-number.
+/// A dictionary is unpacked: [`Memo`](super::memo::Memo) looks at each of its values once.
+pub(crate) fn map_keys<T: Copy>(
+    array: &dyn Array,
+    missing: T,
+    take: &mut impl FnMut(Key<'_>) -> T,
+) -> Result<Vec<T>, Refusal> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "arrow has dozens of types; the rest go through their text")]
-    match array.data_type() {
-        DataType::Int64 => integers::<Int64Type>(array.as_primitive(), take),
-        DataType::Int32 => integers::<Int32Type>(array.as_primitive(), take),
-        DataType::Int16 => integers::<Int16Type>(array.as_primitive(), take),
-        DataType::Int8 => integers::<Int8Type>(array.as_primitive(), take),
-        DataType::UInt32 => integers::<UInt32Type>(array.as_primitive(), take),
-        DataType::UInt16 => integers::<UInt16Type>(array.as_primitive(), take),
-        DataType::UInt8 => integers::<UInt8Type>(array.as_primitive(), take),
-        DataType::UInt64 => large_integers(array.as_primitive(), take),
-        DataType::Float64 => numbers::<Float64Type>(array.as_primitive(), take),
-        DataType::Float32 => numbers::<Float32Type>(array.as_primitive(), take),
-        DataType::Utf8 => texts(array.as_string::<i32>(), take),
-        DataType::LargeUtf8 => texts(array.as_string::<i64>(), take),
-        DataType::Utf8View => texts(array.as_string_view(), take),
-        DataType::Null => (0..array.len()).for_each(|_| take(None)),
+    Ok(match array.data_type() {
+        DataType::Int64 => integers::<Int64Type, T>(array, missing, take),
+        DataType::Int32 => integers::<Int32Type, T>(array, missing, take),
+        DataType::Int16 => integers::<Int16Type, T>(array, missing, take),
+        DataType::Int8 => integers::<Int8Type, T>(array, missing, take),
+        DataType::UInt32 => integers::<UInt32Type, T>(array, missing, take),
+        DataType::UInt16 => integers::<UInt16Type, T>(array, missing, take),
+        DataType::UInt8 => integers::<UInt8Type, T>(array, missing, take),
+        DataType::UInt64 => large_integers(array.as_primitive(), missing, take),
+        DataType::Float64 => numbers::<Float64Type, T>(array.as_primitive(), missing, take),
+        DataType::Float32 => numbers::<Float32Type, T>(array.as_primitive(), missing, take),
+        DataType::Utf8 => texts(array.as_string::<i32>(), missing, take),
+        DataType::LargeUtf8 => texts(array.as_string::<i64>(), missing, take),
+        DataType::Utf8View => texts(array.as_string_view(), missing, take),
+        DataType::Null => vec![missing; array.len()],
         _ => {
             let plain = if let Some(dictionary) = array.as_any_dictionary_opt() {
                 arrow::compute::take(dictionary.values(), dictionary.keys(), None).map_err(|_| category_type(array))?
             } else {
                 as_text(array).ok_or_else(|| category_type(array))?
             };
-            return for_each_key(&plain, take);
+            return map_keys(&plain, missing, take);
+        }
+    })
+}
+
+/// What `take` makes of each value that is not null; `missing` in the place of the others.
+pub(crate) fn map_valid<N: Copy, T: Copy>(
+    values: &[N],
+    nulls: Option<&NullBuffer>,
+    missing: T,
+    mut take: impl FnMut(N) -> T,
+) -> Vec<T> {
+    let Some(nulls) = nulls.filter(|nulls| nulls.null_count() > 0) else {
+        return values.iter().map(|&value| take(value)).collect();
+    };
+    let mut mapped = vec![missing; values.len()];
+    // Run by run, since asking the bitmap about each value would cost as much as most look-ups.
+    for (from, to) in nulls.valid_slices() {
+        for (place, &value) in mapped[from..to].iter_mut().zip(&values[from..to]) {
+            *place = take(value);
         }
     }
-    Ok(())
+    mapped
 }
 
 /// Cells of any scalar type as text, such as dates in ISO form; nothing for types without one.
@@ -100,76 +125,87 @@ fn category_type(array: &dyn Array) -> Refusal {
     Refusal::of_type(array.data_type(), "text, a number or a flag")
 }
 
-fn integers<T>(array: &PrimitiveArray<T>, take: &mut impl FnMut(Option<Key<'_>>))
+fn integers<N, T: Copy>(array: &dyn Array, missing: T, take: &mut impl FnMut(Key<'_>) -> T) -> Vec<T>
 where
-    T: ArrowPrimitiveType,
-    T::Native: Into<i64>,
+    N: ArrowPrimitiveType,
+    N::Native: Into<i64>,
 {
-    if array.null_count() == 0 {
-        array.values().iter().for_each(|&value| take(Some(Key::Integer(value.into()))));
-    } else {
-        array.iter().for_each(|value| take(value.map(|value| Key::Integer(value.into()))));
-    }
+    let array = array.as_primitive::<N>();
+    map_valid(array.values(), array.nulls(), missing, |value| take(Key::Integer(value.into())))
 }
 
-fn large_integers(array: &PrimitiveArray<UInt64Type>, take: &mut impl FnMut(Option<Key<'_>>)) {
-    for value in array {
-        match value.map(|value| (value, i64::try_from(value))) {
-            None => take(None),
-            Some((_, Ok(small))) => take(Some(Key::Integer(small))),
-            Some((large, Err(_))) => take(Some(Key::Text(&large.to_string()))),
-        }
-    }
+fn large_integers<T: Copy>(
+    array: &PrimitiveArray<UInt64Type>,
+    missing: T,
+    take: &mut impl FnMut(Key<'_>) -> T,
+) -> Vec<T> {
+    map_valid(array.values(), array.nulls(), missing, |value| match i64::try_from(value) {
+        Ok(small) => take(Key::Integer(small)),
+        Err(_) => take(Key::Text(&value.to_string())),
+    })
 }
 
-fn numbers<T>(array: &PrimitiveArray<T>, take: &mut impl FnMut(Option<Key<'_>>))
+fn numbers<N, T: Copy>(array: &PrimitiveArray<N>, missing: T, take: &mut impl FnMut(Key<'_>) -> T) -> Vec<T>
 where
-    T: ArrowPrimitiveType,
-    T::Native: Into<f64> + std::fmt::Display,
+    N: ArrowPrimitiveType,
+    N::Native: Into<f64> + std::fmt::Display,
 {
-    for value in array {
-        let Some(value) = value else {
-            take(None);
-            continue;
-        };
+    map_valid(array.values(), array.nulls(), missing, |value| {
         let wide: f64 = value.into();
         if wide.is_nan() {
-            take(None);
+            missing
         } else if wide.fract() == 0.0 && wide.abs() < 9.2e18 {
-            take(Some(Key::Integer(wide as i64)));
+            take(Key::Integer(wide as i64))
         } else {
-            take(Key::of_text(&value.to_string()));
+            Key::of_text(&value.to_string()).map_or(missing, &mut *take)
         }
-    }
+    })
 }
 
-fn texts<'a>(array: impl StringArrayType<'a>, take: &mut impl FnMut(Option<Key<'_>>)) {
-    array.iter().for_each(|text| take(text.and_then(Key::of_text)));
+fn texts<'a, T: Copy>(array: impl StringArrayType<'a>, missing: T, take: &mut impl FnMut(Key<'_>) -> T) -> Vec<T> {
+    array.iter().map(|text| text.and_then(Key::of_text).map_or(missing, &mut *take)).collect()
 }
 
 /// The whole number a text writes in the usual way: no plus, no leading zeros, at most a `.0` behind.
 fn whole_number(text: &str) -> Option<i64> {
-    let text = text.strip_suffix(".0").unwrap_or(text);
-    let digits = text.strip_prefix('-').unwrap_or(text);
-    if digits.len() > 19 || (digits.len() > 1 && digits.starts_with('0')) {
+    let (digits, negative) = match text.as_bytes() {
+        [b'-', digits @ ..] => (digits, true),
+        digits => (digits, false),
+    };
+    let digits = digits.strip_suffix(b".0").unwrap_or(digits);
+    if digits.is_empty() || digits.len() > 19 || (digits.len() > 1 && digits[0] == b'0') {
         return None;
     }
-    let digits_only = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-    if digits_only { text.parse().ok() } else { None }
+    let mut number = 0_u64;
+    for byte in digits {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return None;
+        }
+        // Nineteen digits fit into 64 bits.
+        number = number * 10 + u64::from(digit);
+    }
+    if negative { 0_i64.checked_sub_unsigned(number) } else { i64::try_from(number).ok() }
 }
 
 /// Writes the decimal text to the end of `out` and says where it begins.
 fn write_integer(number: i64, out: &mut [u8; 20]) -> usize {
     let mut rest = number.unsigned_abs();
     let mut at = out.len();
-    loop {
+    // Two digits for each division, which is what takes time.
+    while rest >= 100 {
+        let pair = (rest % 100) as u8;
+        rest /= 100;
+        at -= 2;
+        (out[at], out[at + 1]) = (b'0' + pair / 10, b'0' + pair % 10);
+    }
+    if rest >= 10 {
         at -= 1;
         out[at] = b'0' + (rest % 10) as u8;
         rest /= 10;
-        if rest == 0 {
-            break;
-        }
     }
+    at -= 1;
+    out[at] = b'0' + rest as u8;
     if number < 0 {
         at -= 1;
         out[at] = b'-';
@@ -190,9 +226,12 @@ mod tests {
     use super::*;
 
     fn keys(array: &dyn Array) -> Vec<Option<String>> {
-        let mut keys = Vec::new();
-        for_each_key(array, &mut |key| keys.push(key.map(|key| format!("{key:?}")))).unwrap();
-        keys
+        let mut shown = Vec::new();
+        let places = map_keys(array, None, &mut |key| {
+            shown.push(format!("{key:?}"));
+            Some(shown.len() - 1)
+        });
+        places.unwrap().into_iter().map(|place| place.map(|place| shown[place].clone())).collect()
     }
 
     #[test]
@@ -229,12 +268,14 @@ mod tests {
         assert_eq!(keys(&StringArray::from(vec![Some(""), None])), vec![None, None]);
         assert_eq!(keys(&Float64Array::from(vec![Some(f64::NAN), None])), vec![None, None]);
         assert_eq!(keys(&arrow::array::NullArray::new(1)), vec![None]);
+        let some = Int64Array::from(vec![None, Some(1), None, Some(2)]);
+        assert_eq!(keys(&some.slice(1, 3)), vec![Some("Integer(1)".to_owned()), None, Some("Integer(2)".to_owned())]);
     }
 
     #[test]
     fn a_list_is_no_category() {
         let list = ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1)])]);
-        let refusal = for_each_key(&(Arc::new(list) as ArrayRef), &mut |_| ()).unwrap_err();
+        let refusal = map_keys(&(Arc::new(list) as ArrayRef), (), &mut |_| ()).unwrap_err();
         assert!(refusal.value.contains("List"), "{refusal:?}");
     }
 

@@ -1,13 +1,13 @@
 //! Numbers out of columns, and what becomes of them.
 
-use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, PrimitiveArray, StringArrayType};
+use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, StringArrayType};
 use arrow::datatypes::{
     DataType, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type,
     UInt64Type,
 };
 use serde::{Deserialize, Serialize};
 
-use super::key::strict;
+use super::key::{map_valid, strict};
 use super::refusal::Refusal;
 
 /// How a number enters the dense input.
@@ -67,28 +67,27 @@ impl Moments {
 /// What a text must be to be read as a number.
 pub(crate) const A_NUMBER: &str = "a number";
 
-/// Calls `take` with the number in every cell in order; with nothing for a missing one: null, empty text, not-a-number. Flags are 0 and 1.
-pub(crate) fn for_each_number(array: &dyn Array, take: &mut impl FnMut(Option<f64>)) -> Result<(), Refusal> {
+/// The number in every cell, in order; not-a-number for a missing one: null, empty text, not-a-number. Flags are 0 and 1.
+pub(crate) fn numbers(array: &dyn Array) -> Result<Vec<f64>, Refusal> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "arrow has dozens of types; the rest are cast")]
-    match array.data_type() {
-        DataType::Float64 => numbers::<Float64Type>(array.as_primitive(), |number| number, take),
-        DataType::Float32 => numbers::<Float32Type>(array.as_primitive(), f64::from, take),
-        DataType::Int64 => numbers::<Int64Type>(array.as_primitive(), |number| number as f64, take),
-        DataType::Int32 => numbers::<Int32Type>(array.as_primitive(), f64::from, take),
-        DataType::Int16 => numbers::<Int16Type>(array.as_primitive(), f64::from, take),
-        DataType::Int8 => numbers::<Int8Type>(array.as_primitive(), f64::from, take),
-        DataType::UInt64 => numbers::<UInt64Type>(array.as_primitive(), |number| number as f64, take),
-        DataType::UInt32 => numbers::<UInt32Type>(array.as_primitive(), f64::from, take),
-        DataType::UInt16 => numbers::<UInt16Type>(array.as_primitive(), f64::from, take),
-        DataType::UInt8 => numbers::<UInt8Type>(array.as_primitive(), f64::from, take),
-        DataType::Boolean => array.as_boolean().iter().for_each(|flag| take(flag.map(f64::from))),
-        DataType::Utf8 => return texts(array.as_string::<i32>(), take),
-        DataType::LargeUtf8 => return texts(array.as_string::<i64>(), take),
-        DataType::Utf8View => return texts(array.as_string_view(), take),
-        DataType::Null => (0..array.len()).for_each(|_| take(None)),
-        _ => return for_each_number(&plain(array)?, take),
-    }
-    Ok(())
+    Ok(match array.data_type() {
+        DataType::Float64 => widened::<Float64Type>(array, |number| number),
+        DataType::Float32 => widened::<Float32Type>(array, f64::from),
+        DataType::Int64 => widened::<Int64Type>(array, |number| number as f64),
+        DataType::Int32 => widened::<Int32Type>(array, f64::from),
+        DataType::Int16 => widened::<Int16Type>(array, f64::from),
+        DataType::Int8 => widened::<Int8Type>(array, f64::from),
+        DataType::UInt64 => widened::<UInt64Type>(array, |number| number as f64),
+        DataType::UInt32 => widened::<UInt32Type>(array, f64::from),
+        DataType::UInt16 => widened::<UInt16Type>(array, f64::from),
+        DataType::UInt8 => widened::<UInt8Type>(array, f64::from),
+        DataType::Boolean => array.as_boolean().iter().map(|flag| flag.map_or(f64::NAN, f64::from)).collect(),
+        DataType::Utf8 => return texts(array.as_string::<i32>()),
+        DataType::LargeUtf8 => return texts(array.as_string::<i64>()),
+        DataType::Utf8View => return texts(array.as_string_view()),
+        DataType::Null => vec![f64::NAN; array.len()],
+        _ => return numbers(&plain(array)?),
+    })
 }
 
 /// A dictionary without its encoding, anything else that has a number as one, such as decimals and times.
@@ -107,19 +106,17 @@ fn plain(array: &dyn Array) -> Result<ArrayRef, Refusal> {
     arrow::compute::cast_with_options(array, &DataType::Float64, &strict()).map_err(|_| refused())
 }
 
-fn numbers<T: ArrowPrimitiveType>(
-    array: &PrimitiveArray<T>,
-    widen: impl Fn(T::Native) -> f64,
-    take: &mut impl FnMut(Option<f64>),
-) {
-    array.iter().for_each(|value| take(value.map(&widen).filter(|number| !number.is_nan())));
+fn widened<T: ArrowPrimitiveType>(array: &dyn Array, widen: impl Fn(T::Native) -> f64) -> Vec<f64> {
+    let array = array.as_primitive::<T>();
+    map_valid(array.values(), array.nulls(), f64::NAN, widen)
 }
 
-fn texts<'a>(array: impl StringArrayType<'a>, take: &mut impl FnMut(Option<f64>)) -> Result<(), Refusal> {
-    for (at, text) in array.iter().enumerate() {
-        take(text.map_or(Ok(None), |text| parse(text, at))?);
-    }
-    Ok(())
+fn texts<'a>(array: impl StringArrayType<'a>) -> Result<Vec<f64>, Refusal> {
+    let number = |(at, text): (usize, Option<&str>)| {
+        let number = text.map_or(Ok(None), |text| parse(text, at))?;
+        Ok(number.unwrap_or(f64::NAN))
+    };
+    array.iter().enumerate().map(number).collect()
 }
 
 /// The number a text writes; nothing if it is empty.
@@ -134,13 +131,34 @@ pub(crate) fn parse(text: &str, at: usize) -> Result<Option<f64>, Refusal> {
     }
 }
 
-/// Which bucket a number falls in: how many boundaries are not above it.
-pub(crate) fn bucket(boundaries: &[f64], number: f64) -> u32 {
-    if boundaries.len() <= 32 {
-        boundaries.iter().map(|&boundary| u32::from(number >= boundary)).sum()
-    } else {
-        boundaries.partition_point(|&boundary| boundary <= number) as u32
+/// Numbers that are compared with a boundary together: as many as a few vector registers hold.
+const LANES: usize = 8;
+
+/// Boundaries up to which comparing with all of them is cheaper than searching among them.
+const FEW: usize = 32;
+
+/// Which bucket each number falls in: how many boundaries, which ascend, are not above it. Not-a-number is above none.
+pub(crate) fn buckets(boundaries: &[f64], numbers: &[f64]) -> Vec<u32> {
+    if boundaries.len() > FEW {
+        return numbers.iter().map(|&number| bucket(boundaries, number)).collect();
     }
+    let mut found = Vec::with_capacity(numbers.len());
+    let (blocks, rest) = numbers.as_chunks::<LANES>();
+    for block in blocks {
+        // As wide as the numbers, so that a comparison's outcome is counted as it comes.
+        let mut counts = [0_u64; LANES];
+        for &boundary in boundaries {
+            counts = std::array::from_fn(|lane| counts[lane] + u64::from(block[lane] >= boundary));
+        }
+        found.extend(counts.map(|count| count as u32));
+    }
+    found.extend(rest.iter().map(|&number| bucket(boundaries, number)));
+    found
+}
+
+/// [`buckets`] for one number.
+pub(crate) fn bucket(boundaries: &[f64], number: f64) -> u32 {
+    boundaries.partition_point(|&boundary| boundary <= number) as u32
 }
 
 #[cfg(test)]
@@ -151,9 +169,7 @@ mod tests {
     use super::*;
 
     fn all(array: &dyn Array) -> Vec<Option<f64>> {
-        let mut numbers = Vec::new();
-        for_each_number(array, &mut |number| numbers.push(number)).unwrap();
-        numbers
+        numbers(array).unwrap().into_iter().map(|number| Some(number).filter(|number| !number.is_nan())).collect()
     }
 
     #[test]
@@ -171,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_text_that_is_no_number_is_refused_with_its_place() {
-        let refusal = for_each_number(&StringArray::from(vec!["1", "one"]), &mut |_| ()).unwrap_err();
+        let refusal = numbers(&StringArray::from(vec!["1", "one"])).unwrap_err();
         assert_eq!(refusal, Refusal::new(1, "one", A_NUMBER));
     }
 
@@ -197,13 +213,26 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_bucket_is_where_its_boundaries_say(mut boundaries in prop::collection::vec(-50_i32..50, 0..60), number in -60_i32..60) {
+        fn a_bucket_is_where_its_boundaries_say(mut boundaries in prop::collection::vec(-50_i32..50, 0..60), numbers in prop::collection::vec(-60_i32..60, 0..30)) {
             boundaries.sort_unstable();
             boundaries.dedup();
             let boundaries: Vec<f64> = boundaries.into_iter().map(f64::from).collect();
-            let place = bucket(&boundaries, f64::from(number)) as usize;
-            prop_assert!(place == 0 || boundaries[place - 1] <= f64::from(number));
-            prop_assert!(place == boundaries.len() || f64::from(number) < boundaries[place]);
+            let numbers: Vec<f64> = numbers.into_iter().map(f64::from).collect();
+            let found = buckets(&boundaries, &numbers);
+            prop_assert_eq!(found.len(), numbers.len());
+            for (place, number) in found.into_iter().map(|place| place as usize).zip(numbers) {
+                prop_assert!(place == 0 || boundaries[place - 1] <= number);
+                prop_assert!(place == boundaries.len() || number < boundaries[place]);
+            }
+        }
+    }
+
+    #[test]
+    fn not_a_number_falls_in_the_first_bucket_and_infinity_in_the_last() {
+        for count in [3, 40] {
+            let boundaries: Vec<f64> = (0..count).map(f64::from).collect();
+            let numbers = [f64::NAN, f64::NEG_INFINITY, f64::INFINITY, -0.0].repeat(3);
+            assert_eq!(buckets(&boundaries, &numbers), [0, 0, count as u32, 1].repeat(3));
         }
     }
 }

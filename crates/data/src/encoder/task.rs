@@ -1,8 +1,9 @@
 //! Labels: what is 0 or 1, what was not observed, and which rows a task is about.
 
-use arrow::array::Array;
+use arrow::array::{Array, BooleanArray, Float64Array};
 use serde::{Deserialize, Serialize};
 
+use super::key::map_valid;
 use crate::{DataError, Expression, Rows, TaskConfig, TaskSpec};
 
 /// A task with its expressions read.
@@ -69,30 +70,34 @@ impl Task {
         self.label.columns()
     }
 
-    /// The label of each row; nothing where it was not observed or the row is none of the task's.
-    pub(super) fn labels(&self, rows: &Rows) -> Result<Vec<Option<f32>>, DataError> {
+    /// The label of each row; not-a-number where it was not observed or the row is none of the task's.
+    pub(super) fn labels(&self, rows: &Rows) -> Result<Vec<f32>, DataError> {
         let values = self.label.eval(rows)?;
-        let applies = self.filter.as_ref().map(|filter| filter.eval(rows)).transpose()?;
-        let mut labels = Vec::with_capacity(values.len());
-        for row in 0..values.len() {
-            let masked = applies.as_ref().is_some_and(|applies| {
-                let holds = applies.is_valid(row) && applies.value(row) != 0.0 && !applies.value(row).is_nan();
-                !holds
-            });
-            if masked || values.is_null(row) {
-                labels.push(None);
-                continue;
+        let applies = self.filter.as_ref().map(|filter| filter.keeps(rows)).transpose()?;
+        if let Some(row) = wrong(&values, applies.as_ref()) {
+            let (column, value) = (self.label.text(), values.value(row).to_string());
+            let expected = format!("a label of task `{}`: 0, 1 or nothing (not observed)", self.saved.name);
+            return Err(DataError::bad_value(&rows.file, rows.number(row), column, &value, expected));
+        }
+        let mut labels = map_valid(values.values(), values.nulls(), f32::NAN, |value| value as f32);
+        if let Some(applies) = &applies {
+            for (label, applies) in labels.iter_mut().zip(applies.values()) {
+                *label = if applies { *label } else { f32::NAN };
             }
-            let value = values.value(row);
-            if value != 0.0 && value != 1.0 {
-                let column = self.label.text();
-                let expected = format!("a label of task `{}`: 0, 1 or nothing (not observed)", self.saved.name);
-                return Err(DataError::bad_value(&rows.file, rows.number(row), column, &value.to_string(), expected));
-            }
-            labels.push(Some(value as f32));
         }
         Ok(labels)
     }
+}
+
+/// The first row that has a value, is of the task, and is no label.
+fn wrong(values: &Float64Array, applies: Option<&BooleanArray>) -> Option<usize> {
+    let fits = |value: f64| value == 0.0 || value == 1.0;
+    // Most often all do, those of no row of the task too.
+    if values.values().iter().all(|&value| fits(value)) {
+        return None;
+    }
+    let counts = |row: usize| values.is_valid(row) && applies.is_none_or(|applies| applies.value(row));
+    (0..values.len()).find(|&row| counts(row) && !fits(values.value(row)))
 }
 
 impl SavedTask {

@@ -20,6 +20,8 @@ pub(crate) struct Vocabulary {
     /// `direct[i]` is the number of the integer `first + i` or [`NONE`]: a shortcut where integers lie close together.
     direct: Vec<u32>,
     first: i64,
+    /// While values are taken in: `near[i]` is the number of the integer `i`, or [`NONE`] where the slots have to be asked.
+    near: Vec<u32>,
 }
 
 /// A value; a text by its place among the texts.
@@ -63,12 +65,21 @@ impl Vocabulary {
                 let place = value.wrapping_sub(self.first) as u64;
                 usize::try_from(place).ok().and_then(|place| self.direct.get(place).copied()).filter(|&id| id != NONE)
             }
-            Key::Integer(_) | Key::Text(_) => self.find(key, hash(key)),
+            Key::Integer(_) | Key::Text(_) => self.look_up(key),
         }
+    }
+
+    /// Not inlined, so that the shortcut before it stays short enough to be.
+    #[inline(never)]
+    fn look_up(&self, key: Key<'_>) -> Option<u32> {
+        self.find(key, hash(key))
     }
 
     /// The number of a value, which becomes known if it was not.
     pub(crate) fn intern(&mut self, key: Key<'_>) -> u32 {
+        if let Some(id) = self.nearby(key) {
+            return id;
+        }
         let hash = hash(key);
         if let Some(id) = self.find(key, hash) {
             return id;
@@ -77,6 +88,7 @@ impl Vocabulary {
         let is_text = match key {
             Key::Integer(value) => {
                 self.entries.push(Entry::Integer(value));
+                self.bring_near(value, id);
                 false
             }
             Key::Text(text) => {
@@ -120,8 +132,33 @@ impl Vocabulary {
         }
     }
 
-    /// Builds the shortcut where the integers span at most four times as many numbers as there are.
+    #[inline]
+    fn nearby(&self, key: Key<'_>) -> Option<u32> {
+        let Key::Integer(value) = key else { return None };
+        let place = usize::try_from(value).ok()?;
+        self.near.get(place).copied().filter(|&id| id != NONE)
+    }
+
+    /// Spares an integer the slots from now on, if integers lie so close together that the table for it stays small.
+    fn bring_near(&mut self, value: i64, id: u32) {
+        let Ok(place) = usize::try_from(value) else { return };
+        if place >= self.near.len() && place / 4 < self.entries.len() + 256 {
+            self.near.resize((place + 1).next_power_of_two(), NONE);
+            for (id, entry) in (0..).zip(&self.entries) {
+                let Entry::Integer(known) = *entry else { continue };
+                if let Some(near) = usize::try_from(known).ok().and_then(|place| self.near.get_mut(place)) {
+                    *near = id;
+                }
+            }
+        } else if let Some(near) = self.near.get_mut(place) {
+            *near = id;
+        }
+    }
+
+    /// Builds the shortcut where the integers span at most eight times as many numbers as there are: at 4 bytes each it takes no more
+    /// memory than the slots do, and a look-up is one load.
     fn index(&mut self) {
+        self.near = Vec::new();
         let integers = || {
             (0_u32..).zip(&self.entries).filter_map(|(id, entry)| match entry {
                 Entry::Integer(value) => Some((*value, id)),
@@ -132,7 +169,7 @@ impl Vocabulary {
         for (value, _) in integers() {
             (first, last, count) = (first.min(value), last.max(value), count + 1);
         }
-        if count == 0 || last.abs_diff(first) / 4 > count + 256 {
+        if count == 0 || last.abs_diff(first) / 8 > count + 256 {
             return;
         }
         let mut direct = vec![NONE; last.abs_diff(first) as usize + 1];
@@ -315,6 +352,19 @@ mod tests {
             prop_assert_eq!(plain.get(Key::Integer(1_000)), None);
             prop_assert_eq!(plain.get(Key::Integer(i64::MIN)), None);
             prop_assert_eq!(plain.get(Key::Integer(i64::MAX)), None);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_value_taken_in_again_keeps_its_number_close_or_far(values in prop::collection::vec(prop_oneof![-5_i64..2_000, any::<i64>()], 0..400)) {
+            let mut vocabulary = Vocabulary::default();
+            let mut numbers = std::collections::HashMap::new();
+            for value in values {
+                let next = numbers.len() as u32;
+                prop_assert_eq!(vocabulary.intern(Key::Integer(value)), *numbers.entry(value).or_insert(next));
+            }
+            prop_assert_eq!(vocabulary.len(), numbers.len());
         }
     }
 

@@ -39,6 +39,11 @@ pub struct DataConfig {
     /// The order of rows does not depend on it.
     #[serde(default = "default_cache_mb")]
     pub cache_mb: usize,
+    /// Folder for a file of encoded training rows, which later epochs and later runs (of `tune` and `compare` too) read in place of
+    /// `train`; without it none is written. It is written anew when the data, the split or the features have changed, and when it is damaged.
+    /// Results do not depend on it. It takes about 4 bytes per category or number and row.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cache_dir: Option<String>,
 }
 
 /// One path or several, each a file, a folder or a glob.
@@ -145,6 +150,7 @@ impl DataConfig {
             request: None,
             shuffle_rows: default_shuffle_rows(),
             cache_mb: default_cache_mb(),
+            cache_dir: None,
         }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::{Arc, Once};
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, FieldRef, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::{
     ArrowReaderMetadata, ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
@@ -18,9 +19,14 @@ use parquet::file::metadata::ColumnChunkMetaData;
 
 use super::BATCH_ROWS;
 use crate::error::DataError;
+use crate::work::Work;
 
-/// A dictionary is asked for where none in the column is larger than this as stored: then each batch can afford to look at all of it.
+/// Bytes as stored up to which a dictionary is small.
 const SMALL_DICTIONARY: i64 = 1 << 16;
+
+/// Bytes of a dictionary per row up to which it is small as well: each value then occurs a few times. One that each row
+/// has for itself is better read as it stands.
+const BYTES_PER_ROW: i64 = 4;
 
 /// What a file says about itself.
 #[derive(Debug)]
@@ -77,44 +83,96 @@ impl ParquetFile {
         Ok(ParquetFile { path: Arc::clone(path), loaded })
     }
 
-    /// Reads the columns of a row group, which has `rows` rows.
-    pub(super) fn row_group(&self, row_group: usize, rows: u64, columns: &SchemaRef) -> Result<RowGroup, DataError> {
-        let found = self.loaded.metadata().row_groups().get(row_group).map(|group| group.num_rows());
-        if found.and_then(|found| u64::try_from(found).ok()) != Some(rows) {
+    /// Reads the columns of a row group, which has `rows` rows, through at most so many readers.
+    pub(super) fn row_group(
+        &self,
+        row_group: usize,
+        rows: u64,
+        columns: &SchemaRef,
+        parts: usize,
+    ) -> Result<RowGroup, DataError> {
+        let found = self.loaded.metadata().row_groups().get(row_group);
+        if found.and_then(|group| u64::try_from(group.num_rows()).ok()) != Some(rows) {
             let problem = "it has changed since it was opened".to_owned();
             return Err(DataError::Format { file: self.path.to_path_buf(), format: "Parquet", problem });
         }
-        let file = File::open(&self.path).map_err(|error| DataError::io("read", &self.path, error))?;
+        let parts = self.deal(row_group, columns, parts);
+        let readers = parts.into_iter().map(|roots| self.reader(row_group, roots)).collect::<Result<_, _>>()?;
+        Ok(RowGroup { path: Arc::clone(&self.path), readers, columns: Arc::clone(columns) })
+    }
+
+    /// Columns of a row group dealt out to at most `parts` readers, about equally many bytes to each; one reader without columns if
+    /// there are none.
+    fn deal(&self, row_group: usize, columns: &SchemaRef, parts: usize) -> Vec<Vec<usize>> {
+        let metadata = self.loaded.metadata();
+        let descriptor = metadata.file_metadata().schema_descr();
+        let bytes_of = |root: usize| -> i64 {
+            let leaves = (0..descriptor.num_columns()).filter(|leaf| descriptor.get_column_root_idx(*leaf) == root);
+            leaves.map(|leaf| metadata.row_group(row_group).column(leaf).uncompressed_size()).sum()
+        };
         let roots = columns.fields().iter().filter_map(|field| self.loaded.schema().index_of(field.name()).ok());
+        let mut roots: Vec<(i64, usize)> = roots.map(|root| (bytes_of(root), root)).collect();
+        roots.sort_unstable_by_key(|&(bytes, root)| (std::cmp::Reverse(bytes), root));
+        let mut dealt = vec![(0, Vec::new()); parts.min(roots.len()).max(1)];
+        for (bytes, root) in roots {
+            let least = dealt.iter_mut().min_by_key(|(sum, _)| *sum).expect("one part at least");
+            least.0 += bytes;
+            least.1.push(root);
+        }
+        dealt.into_iter().map(|(_, roots)| roots).collect()
+    }
+
+    /// Each reader has the file to itself, since one open file has one position.
+    fn reader(&self, row_group: usize, roots: Vec<usize>) -> Result<ParquetRecordBatchReader, DataError> {
+        let file = File::open(&self.path).map_err(|error| DataError::io("read", &self.path, error))?;
         let mask = ProjectionMask::roots(self.loaded.metadata().file_metadata().schema_descr(), roots);
         let builder = ParquetRecordBatchReaderBuilder::new_with_metadata(file, self.loaded.clone())
             .with_projection(mask)
             .with_row_groups(vec![row_group])
             .with_batch_size(BATCH_ROWS);
-        let reader = guarded(&self.path, || builder.build())?.map_err(|error| broken(&self.path, &error))?;
-        Ok(RowGroup { path: Arc::clone(&self.path), reader, columns: Arc::clone(columns) })
+        guarded(&self.path, || builder.build())?.map_err(|error| broken(&self.path, &error))
     }
 }
 
 /// The batches of one row group.
 pub(super) struct RowGroup {
     path: Arc<Path>,
-    reader: ParquetRecordBatchReader,
+    /// Each of some of the columns.
+    readers: Vec<ParquetRecordBatchReader>,
     columns: SchemaRef,
 }
 
 impl RowGroup {
     /// The next few thousand rows, with the columns in the order asked for.
-    pub(super) fn next_batch(&mut self) -> Result<Option<RecordBatch>, DataError> {
-        let Some(batch) = guarded(&self.path, || self.reader.next())? else { return Ok(None) };
-        let broken = |error: &dyn std::fmt::Display| DataError::Format {
-            file: self.path.to_path_buf(),
-            format: "Parquet",
-            problem: error.to_string(),
+    pub(super) fn next_batch(&mut self, work: Work) -> Result<Option<RecordBatch>, DataError> {
+        let path = &self.path;
+        let parts = work.map(&mut self.readers, |_, reader| {
+            let batch = guarded(path, || reader.next())?.transpose();
+            batch.map_err(|error| unreadable(path, &error))
+        });
+        let parts = parts.into_iter().collect::<Result<Vec<Option<RecordBatch>>, DataError>>()?;
+        if parts.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        let Some(parts) = parts.into_iter().collect::<Option<Vec<RecordBatch>>>() else {
+            return Err(unreadable(path, &"its columns differ in length"));
         };
-        let batch = batch.map_err(|error| broken(&error))?;
-        super::arrange(&batch, &self.columns).map(Some).map_err(|error| broken(&error))
+        joined(&parts, &self.columns).map(Some).map_err(|error| unreadable(path, &error))
     }
+}
+
+/// The columns of `schema`, each out of the part that has it.
+fn joined(parts: &[RecordBatch], schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    if let [whole] = parts {
+        return super::arrange(whole, schema);
+    }
+    let fields: Vec<FieldRef> = parts.iter().flat_map(|part| part.schema_ref().fields()).cloned().collect();
+    let columns = parts.iter().flat_map(RecordBatch::columns).cloned().collect();
+    super::arrange(&RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?, schema)
+}
+
+fn unreadable(path: &Path, problem: &dyn std::fmt::Display) -> DataError {
+    DataError::Format { file: path.to_owned(), format: "Parquet", problem: problem.to_string() }
 }
 
 fn load(path: &Path, options: ArrowReaderOptions) -> Result<ArrowReaderMetadata, DataError> {
@@ -188,6 +246,7 @@ fn has_small_dictionary(chunk: &ColumnChunkMetaData) -> bool {
     let all_by_dictionary = chunk
         .page_encoding_stats_mask()
         .is_some_and(|mask| mask.is_only(Encoding::RLE_DICTIONARY) || mask.is_only(Encoding::PLAIN_DICTIONARY));
-    let stored = chunk.dictionary_page_offset().map(|offset| chunk.data_page_offset() - offset);
-    all_by_dictionary && stored.is_some_and(|bytes| bytes <= SMALL_DICTIONARY)
+    let stored = chunk.dictionary_page_offset().map(|offset| chunk.data_page_offset().saturating_sub(offset));
+    let small = SMALL_DICTIONARY.max(chunk.num_values().saturating_mul(BYTES_PER_ROW));
+    all_by_dictionary && stored.is_some_and(|bytes| bytes <= small)
 }

@@ -14,6 +14,7 @@ use super::paths::Format;
 use super::{BATCH_ROWS, Order, Rows, Source, Storage, arrange};
 use crate::error::DataError;
 use crate::seed::shuffle;
+use crate::work::Work;
 
 /// The rows of a source, a few thousand at a time; ends after the first error.
 pub struct RowStream {
@@ -29,6 +30,8 @@ pub struct RowStream {
     parquet: Option<(usize, ParquetFile)>,
     /// Index of the file that the last batch was read from.
     file: usize,
+    /// Readers that the columns of a Parquet file are dealt out to.
+    parts: usize,
 }
 
 struct OpenChunk {
@@ -60,7 +63,22 @@ impl RowStream {
             }
         }
         let (wanted, read) = (Arc::new(Schema::new(wanted)), Arc::new(Schema::new(read)));
-        Ok(RowStream { source: source.clone(), wanted, read, waiting, open: None, parquet: None, file: 0 })
+        Ok(RowStream { source: source.clone(), wanted, read, waiting, open: None, parquet: None, file: 0, parts: 1 })
+    }
+
+    /// The same rows from Parquet files whose columns are dealt out to so many readers, which can work side by side.
+    pub(crate) fn in_parts(self, parts: usize) -> RowStream {
+        RowStream { parts, ..self }
+    }
+
+    /// The next rows, as [`Iterator::next`] gives them.
+    pub(crate) fn next_rows(&mut self, work: Work) -> Option<Result<Rows, DataError>> {
+        let outcome = self.advance(work);
+        if outcome.is_err() {
+            self.waiting.clear();
+            self.open = None;
+        }
+        outcome.transpose()
     }
 
     /// Index of the file that the last batch was read from.
@@ -69,7 +87,7 @@ impl RowStream {
     }
 
     /// The next batch that has rows.
-    fn advance(&mut self) -> Result<Option<Rows>, DataError> {
+    fn advance(&mut self, work: Work) -> Result<Option<Rows>, DataError> {
         loop {
             let mut open = match self.open.take() {
                 Some(open) => open,
@@ -78,7 +96,7 @@ impl RowStream {
                     None => return Ok(None),
                 },
             };
-            let Some(batch) = open.reader.next_batch()? else { continue };
+            let Some(batch) = open.reader.next_batch(work)? else { continue };
             let rows = Rows::new(Arc::clone(&open.path), open.next_row, batch);
             open.next_row += rows.len() as u64;
             self.file = open.file;
@@ -114,7 +132,7 @@ impl RowStream {
                             None => ParquetFile::open(&path, &self.source.schema)?,
                         };
                         let (group, rows) = (chunk.row_group.unwrap_or(0), chunk.rows.unwrap_or(0));
-                        let reader = opened.row_group(group, rows, &self.read)?;
+                        let reader = opened.row_group(group, rows, &self.read, self.parts)?;
                         self.parquet = Some((chunk.file, opened));
                         Reader::Parquet(Box::new(reader))
                     }
@@ -137,19 +155,14 @@ impl Iterator for RowStream {
     type Item = Result<Rows, DataError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let outcome = self.advance();
-        if outcome.is_err() {
-            self.waiting.clear();
-            self.open = None;
-        }
-        outcome.transpose()
+        self.next_rows(Work::InTurn)
     }
 }
 
 impl Reader {
-    fn next_batch(&mut self) -> Result<Option<RecordBatch>, DataError> {
+    fn next_batch(&mut self, work: Work) -> Result<Option<RecordBatch>, DataError> {
         match self {
-            Reader::Parquet(reader) => reader.next_batch(),
+            Reader::Parquet(reader) => reader.next_batch(work),
             Reader::Csv(reader) => reader.next_batch(),
             Reader::Json(reader) => reader.next_batch(),
             Reader::Memory { rest } => {

@@ -1,11 +1,18 @@
 //! A thread that encodes ahead, and the iterator at its other end.
+//!
+//! One thread is enough as long as it encodes faster than batches are taken, and then it is the only one: the cores belong to whoever takes
+//! them. When nothing waits in the channel, whoever takes batches has to wait for them and its cores idle; only then are the columns of the
+//! next rows read and encoded side by side, by as many threads as the caller's pool has (`train.threads`). Batches are the same
+//! bit for bit either way.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::encoded::EncodedRows;
 use super::{Sent, SharedCounts, Stop};
+use crate::work::{Helpers, Work};
 use crate::{Batch, DataError, EncodeCounts};
 
 /// Batches that may wait for whoever takes them.
@@ -19,18 +26,48 @@ pub struct Batches {
     counts: SharedCounts,
 }
 
-/// What the thread writes to.
-pub(super) type Out = Sender<Result<Batch, DataError>>;
+/// What the thread works with.
+pub(super) struct Ahead {
+    pub(super) out: Sender<Result<Batch, DataError>>,
+    pub(super) counts: SharedCounts,
+    pub(super) helpers: Helpers,
+}
+
+impl Ahead {
+    /// Hands out a batch, as soon as there is room for it.
+    pub(super) fn send(&self, batch: Batch) -> Sent {
+        self.out.send(Ok(batch)).map_err(|_| Stop::Dropped)
+    }
+
+    /// The next rows; nothing at the end.
+    pub(super) fn next(&self, rows: &mut EncodedRows) -> Result<Option<Arc<Batch>>, DataError> {
+        if rows.are_fresh() {
+            self.run(|work| rows.next(work, &self.counts))
+        } else {
+            rows.next(Work::InTurn, &self.counts)
+        }
+    }
+
+    /// Runs `work`, with helpers if whoever takes the batches has none left to take.
+    pub(super) fn run<R: Send>(&self, work: impl FnOnce(Work) -> R + Send) -> R {
+        self.helpers.run(self.out.is_empty(), work)
+    }
+}
 
 /// Runs `work` on a thread; what it sends comes out of the iterator, an error last.
-pub(super) fn spawn(work: impl FnOnce(&Out, &SharedCounts) -> Sent + Send + 'static) -> Batches {
-    let (sender, receiver) = bounded(AHEAD);
+pub(super) fn spawn(work: impl FnOnce(&Ahead) -> Sent + Send + 'static) -> Batches {
+    let (out, receiver) = bounded(AHEAD);
     let counts = Arc::new(Mutex::new(EncodeCounts::default()));
     let shared = Arc::clone(&counts);
-    let run = move || match work(&sender, &shared) {
-        // Nobody may be there to hear it; then nobody needs to.
-        Err(Stop::Refused(error)) => drop(sender.send(Err(error))),
-        Err(Stop::Dropped) | Ok(()) => {}
+    // Of the pool that the caller belongs to.
+    let threads = rayon::current_num_threads();
+    let run = move || {
+        let ahead = Ahead { out, counts: shared, helpers: Helpers::new(threads) };
+        match work(&ahead) {
+            // Nobody may be there to hear it; then nobody needs to.
+            Err(Stop::Refused(error)) => drop(ahead.out.send(Err(error))),
+            Err(Stop::Dropped) | Ok(()) => {}
+        }
     };
     let thread = std::thread::Builder::new().name("hinet-encode".to_owned()).spawn(run);
     match thread {

@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::ahead::Out;
-use super::cache::EncodedRows;
-use super::{Sent, SharedCounts, Stop};
+use super::Sent;
+use super::ahead::Ahead;
+use super::encoded::EncodedRows;
 use crate::seed::shuffle;
 use crate::{Batch, DataError, Seed};
 
@@ -22,25 +22,32 @@ pub(super) struct Blocks {
 
 impl Blocks {
     /// Sends all batches. While one block is given out the next fills at the same pace, so that nobody waits at its end.
-    pub(super) fn run(mut self, rows: EncodedRows, out: &Out, counts: &SharedCounts) -> Sent {
+    pub(super) fn run(mut self, rows: EncodedRows, ahead: &Ahead) -> Sent {
         let block_rows = (self.block_rows / self.batch_rows).max(1) * self.batch_rows;
-        let mut filler = Filler { rows, rest: None, counts };
+        let mut filler = Filler { rows, rest: None, ahead };
         let (mut block, mut following) = (Batch::default(), Batch::default());
         let mut first_row = 0;
         filler.fill(&mut block, block_rows)?;
         for index in 0.. {
             let mut given = 0;
-            for indices in self.order(block.rows, index).chunks(self.batch_rows) {
-                given += indices.len();
+            for Grouping { position, offsets } in self.arrange(&mut block, index, ahead) {
+                let rows = given..given + position.len();
+                given = rows.end;
                 filler.fill(&mut following, given)?;
                 if self.skip_batches > 0 {
                     self.skip_batches -= 1;
                 } else {
-                    let batch = Batch { first_row, ..block.take_grouped(indices, self.groups) };
-                    out.send(Ok(batch)).map_err(|_| Stop::Dropped)?;
+                    let mut batch = Batch::default();
+                    batch.append_rows(&block, rows);
+                    ahead.send(Batch {
+                        position,
+                        offsets,
+                        first_row: first_row + (given - batch.rows) as u64,
+                        ..batch
+                    })?;
                 }
-                first_row += indices.len() as u64;
             }
+            first_row += given as u64;
             if following.rows == 0 {
                 break;
             }
@@ -48,6 +55,20 @@ impl Blocks {
             following.clear();
         }
         Ok(())
+    }
+
+    /// Puts the rows of a block in the order in which batches take them, grouped by scenario within each batch.
+    fn arrange(&self, block: &mut Batch, index: u64, ahead: &Ahead) -> Vec<Grouping> {
+        let order = self.order(block.rows, index);
+        let mut grouped = Vec::with_capacity(order.len());
+        let mut groupings = Vec::with_capacity(order.len().div_ceil(self.batch_rows));
+        for indices in order.chunks(self.batch_rows) {
+            let (position, offsets) = block.group_order(indices, self.groups);
+            grouped.extend(position.iter().map(|&place| indices[place as usize]));
+            groupings.push(Grouping { position, offsets });
+        }
+        ahead.run(|work| block.permute(&grouped, work));
+        groupings
     }
 
     fn order(&self, rows: usize, block: u64) -> Vec<u32> {
@@ -59,12 +80,20 @@ impl Blocks {
     }
 }
 
+/// How the rows of a batch are grouped by scenario.
+struct Grouping {
+    /// [`Batch::position`].
+    position: Vec<u32>,
+    /// [`Batch::offsets`].
+    offsets: Vec<usize>,
+}
+
 /// Fills blocks to the row, however many rows come at once.
 struct Filler<'a> {
     rows: EncodedRows,
     /// Rows that were more than the last block needed, and how many of them are used up.
     rest: Option<(Arc<Batch>, usize)>,
-    counts: &'a SharedCounts,
+    ahead: &'a Ahead,
 }
 
 impl Filler<'_> {
@@ -73,7 +102,7 @@ impl Filler<'_> {
         while block.rows < target {
             let (batch, from) = match self.rest.take() {
                 Some(rest) => rest,
-                None => match self.rows.next(self.counts)? {
+                None => match self.ahead.next(&mut self.rows)? {
                     Some(batch) => (batch, 0),
                     None => return Ok(()),
                 },
@@ -90,11 +119,11 @@ impl Filler<'_> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Mutex;
-
     use proptest::prelude::*;
 
     use super::*;
+    use crate::stream::SharedCounts;
+    use crate::work::Helpers;
     use crate::{Column, EncodeCounts};
 
     fn rows(from: usize, to: usize) -> Batch {
@@ -124,11 +153,11 @@ mod tests {
             }
         }
         rest.reverse();
-        let counts = SharedCounts::new(Mutex::new(EncodeCounts::default()));
-        let (sender, receiver) = crossbeam_channel::unbounded();
+        let (out, receiver) = crossbeam_channel::unbounded();
+        let ahead = Ahead { out, counts: SharedCounts::default(), helpers: Helpers::new(1) };
         let blocks = Blocks { batch_rows: 7, block_rows: 30, shuffle: Some(Seed(1)), groups: 4, skip_batches: 0 };
-        blocks.run(EncodedRows::Cached { rest, counts: EncodeCounts::default() }, &sender, &counts).unwrap();
-        drop(sender);
+        blocks.run(EncodedRows::Cached { rest, counts: EncodeCounts::default() }, &ahead).unwrap();
+        drop(ahead);
         receiver.iter().map(Result::unwrap).collect()
     }
 

@@ -1,13 +1,27 @@
-//! Encoded rows, freshly read or out of memory.
+//! Encoded rows kept for later epochs: in memory, in a file, or both.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{ChunkOrder, SharedCounts};
-use crate::{Batch, DataError, EncodeCounts, Encoder, Need, Order, RowStream, Rows, Source};
+use super::store::{Index, Key, StoredFile, Writing, check};
+use crate::{Batch, DataError, EncodeCounts, Encoder, Rows, Source};
+
+/// What was kept of a stream's rows, shared by all of its epochs and by the runs that share it.
+#[derive(Clone, Debug)]
+pub(super) struct Cache(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    memory: Memory,
+    disk: Option<Disk>,
+    /// What befell the file and was not told yet.
+    notes: Vec<String>,
+}
 
 /// Encoded rows by chunk, in reading order within each: those of all chunks, or none.
 #[derive(Debug)]
-pub(super) struct Cache {
+struct Memory {
     /// Bytes that may be kept.
     limit: usize,
     kept: Option<Arc<Kept>>,
@@ -17,117 +31,175 @@ pub(super) struct Cache {
 
 /// All encoded rows.
 #[derive(Debug, Default)]
-struct Kept {
+pub(super) struct Kept {
     /// Parallel to the source's chunks.
-    chunks: Vec<Vec<Arc<Batch>>>,
-    counts: EncodeCounts,
+    pub(super) chunks: Vec<Vec<Arc<Batch>>>,
+    pub(super) counts: EncodeCounts,
 }
 
-/// The rows of a source a few thousand at a time, encoded and not grouped.
-pub(super) enum EncodedRows {
-    /// Encoded as they are read.
-    Fresh(Box<Reader>),
-    /// Out of memory: what is left to give, the next one last.
-    Cached { rest: Vec<Arc<Batch>>, counts: EncodeCounts },
+/// A file of encoded rows.
+#[derive(Debug)]
+struct Disk {
+    path: PathBuf,
+    key: Arc<Key>,
+    /// What the file holds, once it is there and was found whole.
+    index: Option<Arc<Index>>,
+    /// An epoch writes it, so that another one at the same time need not; or it cannot be written.
+    taken: bool,
 }
 
-/// Reads and encodes, and fills the cache meanwhile if there is one.
-pub(super) struct Reader {
-    rows: RowStream,
-    encoder: Arc<Encoder>,
-    need: Need,
-    filling: Option<Filling>,
-}
-
-struct Filling {
-    source: Source,
-    cache: Arc<Mutex<Cache>>,
-    limit: usize,
-    bytes: usize,
-    kept: Kept,
+/// Where an epoch's rows come from.
+pub(super) enum Place {
+    Files,
+    Memory(Arc<Kept>),
+    Disk(StoredFile, Arc<Index>),
 }
 
 impl Cache {
     /// An empty cache of so many megabytes.
     pub(super) fn new(megabytes: usize) -> Cache {
-        Cache { limit: megabytes.saturating_mul(1_000_000), kept: None, too_small: megabytes == 0 }
-    }
-}
-
-impl EncodedRows {
-    /// All rows as they stand in the files.
-    pub(super) fn in_file(source: &Source, encoder: &Arc<Encoder>, need: Need) -> Result<EncodedRows, DataError> {
-        let rows = source.read(&encoder.columns(need), Order::InFile)?;
-        Ok(EncodedRows::Fresh(Box::new(Reader { rows, encoder: Arc::clone(encoder), need, filling: None })))
+        let limit = megabytes.saturating_mul(1_000_000);
+        let memory = Memory { limit, kept: None, too_small: megabytes == 0 };
+        Cache(Arc::new(Mutex::new(State { memory, disk: None, notes: Vec::new() })))
     }
 
-    /// Training rows, chunk by chunk in the order given.
-    pub(super) fn shuffled(
-        source: &Source,
-        encoder: &Arc<Encoder>,
-        cache: &Arc<Mutex<Cache>>,
-        order: &ChunkOrder,
-    ) -> Result<EncodedRows, DataError> {
-        let (kept, limit) = {
-            let cache = cache.lock().unwrap_or_else(PoisonError::into_inner);
-            (cache.kept.clone(), (!cache.too_small).then_some(cache.limit))
-        };
-        if let Some(kept) = kept {
-            let backwards = order.chunks.iter().rev().flat_map(|&chunk| kept.chunks[chunk].iter().rev());
-            return Ok(EncodedRows::Cached { rest: backwards.cloned().collect(), counts: kept.counts.clone() });
+    /// Keeps rows in a file of `folder` too, and takes up what is there.
+    pub(super) fn keep_in(&self, folder: &Path, source: &Source, encoder: &Encoder) -> Result<(), DataError> {
+        if !source.is_in_files() || !distinct_files(source) {
+            return Ok(());
         }
-        let rows = source.read(&encoder.columns(Need::Labels), order.order)?;
-        let filling = limit.filter(|_| distinct_files(source)).map(|limit| {
-            let kept = Kept { chunks: vec![Vec::new(); source.chunks().len()], counts: EncodeCounts::default() };
-            Filling { source: source.clone(), cache: Arc::clone(cache), limit, bytes: 0, kept }
+        let key = Key::of(source, encoder)?;
+        let path = folder.join(key.file_name());
+        let found = check(&path, &key, source.chunks().len());
+        let mut state = self.state();
+        let index = match found {
+            None => None,
+            Some(Ok(index)) => Some(Arc::new(index)),
+            Some(Err(why)) => {
+                let file = path.display();
+                state.notes.push(format!("the cached rows in `{file}` are not used and will be written anew: {why}"));
+                None
+            }
+        };
+        state.disk = Some(Disk { path, key: Arc::new(key), index, taken: false });
+        Ok(())
+    }
+
+    /// What befell the file since this was asked last.
+    pub(super) fn take_notes(&self) -> Vec<String> {
+        std::mem::take(&mut self.state().notes)
+    }
+
+    /// Where the rows of the next epoch come from.
+    pub(super) fn place(&self) -> Place {
+        let mut state = self.state();
+        if let Some(kept) = &state.memory.kept {
+            return Place::Memory(Arc::clone(kept));
+        }
+        let Some(disk) = &mut state.disk else { return Place::Files };
+        // A file that is gone meanwhile is written anew.
+        let opened = disk.index.take().and_then(|index| Some((StoredFile::open(&disk.path).ok()?, index)));
+        match opened {
+            Some((file, index)) => {
+                disk.index = Some(Arc::clone(&index));
+                Place::Disk(file, index)
+            }
+            None => Place::Files,
+        }
+    }
+
+    /// Someone who keeps the rows of an epoch that does not come out of memory.
+    pub(super) fn keeper(&self, source: &Source) -> Keeper {
+        let chunks = source.chunks().len();
+        let mut state = self.state();
+        let kept = || Kept { chunks: vec![Vec::new(); chunks], counts: EncodeCounts::default() };
+        let fits = !state.memory.too_small && distinct_files(source);
+        let memory = fits.then(|| Filling { limit: state.memory.limit, bytes: 0, kept: kept() });
+        let free = state.disk.as_mut().filter(|disk| disk.index.is_none() && !disk.taken);
+        let begun = free.map(|disk| {
+            disk.taken = true;
+            Writing::begin(&disk.path, &disk.key, chunks)
         });
-        Ok(EncodedRows::Fresh(Box::new(Reader { rows, encoder: Arc::clone(encoder), need: Need::Labels, filling })))
+        let mut keeper = Keeper { cache: self.clone(), memory, disk: None };
+        drop(state);
+        match begun {
+            Some(Ok(writing)) => keeper.disk = Some(writing),
+            Some(Err(error)) => keeper.cannot_write(&error),
+            None => {}
+        }
+        keeper
     }
 
-    /// The next rows; nothing at the end.
-    pub(super) fn next(&mut self, shared: &SharedCounts) -> Result<Option<Arc<Batch>>, DataError> {
-        match self {
-            EncodedRows::Fresh(reader) => reader.next(shared),
-            EncodedRows::Cached { rest, counts } => {
-                shared.lock().unwrap_or_else(PoisonError::into_inner).merge(&std::mem::take(counts));
-                Ok(rest.pop())
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Keeps the rows of one epoch as they come. They are there for later ones when all have come.
+pub(super) struct Keeper {
+    cache: Cache,
+    memory: Option<Filling>,
+    disk: Option<Writing>,
+}
+
+/// Rows on their way into memory.
+struct Filling {
+    limit: usize,
+    bytes: usize,
+    kept: Kept,
+}
+
+impl Keeper {
+    /// Keeps a batch of a chunk of the source.
+    pub(super) fn keep(&mut self, chunk: usize, batch: &Arc<Batch>, counts: &EncodeCounts) {
+        if let Some(filling) = &mut self.memory {
+            filling.bytes += batch.bytes();
+            if filling.bytes > filling.limit {
+                self.memory = None;
+                self.cache.state().memory.too_small = true;
+            } else {
+                filling.kept.chunks[chunk].push(Arc::clone(batch));
+                filling.kept.counts.merge(counts);
             }
         }
+        if let Some(Err(error)) = self.disk.as_mut().map(|writing| writing.add(chunk, batch, counts)) {
+            self.cannot_write(&error);
+        }
     }
-}
 
-impl Reader {
-    fn next(&mut self, shared: &SharedCounts) -> Result<Option<Arc<Batch>>, DataError> {
-        let Some(rows) = self.rows.next().transpose()? else {
-            if let Some(filling) = self.filling.take() {
-                filling.finish();
+    /// All rows have come.
+    pub(super) fn finish(mut self) {
+        if let Some(filling) = self.memory.take() {
+            self.cache.state().memory.kept = Some(Arc::new(filling.kept));
+        }
+        match self.disk.take().map(Writing::finish) {
+            Some(Ok(index)) => {
+                if let Some(disk) = &mut self.cache.state().disk {
+                    (disk.index, disk.taken) = (Some(Arc::new(index)), false);
+                }
             }
-            return Ok(None);
-        };
-        let mut counts = EncodeCounts::default();
-        let batch = Arc::new(self.encoder.encode(&rows, self.need, &mut counts)?);
-        shared.lock().unwrap_or_else(PoisonError::into_inner).merge(&counts);
-        self.filling = self.filling.take().and_then(|filling| filling.keep(&rows, &batch, &counts));
-        Ok(Some(batch))
+            Some(Err(error)) => self.cannot_write(&error),
+            None => {}
+        }
+    }
+
+    /// A run goes on without its cache: it costs time and nothing else.
+    fn cannot_write(&mut self, error: &io::Error) {
+        self.disk = None;
+        let mut state = self.cache.state();
+        let file = state.disk.as_ref().map(|disk| disk.path.display().to_string()).unwrap_or_default();
+        state.notes.push(format!("the cache of rows `{file}` cannot be written, so the files are read again: {error}"));
     }
 }
 
-impl Filling {
-    /// Keeps a batch; gives up when it does not fit.
-    fn keep(mut self, rows: &Rows, batch: &Arc<Batch>, counts: &EncodeCounts) -> Option<Filling> {
-        self.bytes += batch.bytes();
-        let chunk = chunk_of(&self.source, rows).filter(|_| self.bytes <= self.limit);
-        let Some(chunk) = chunk else {
-            self.cache.lock().unwrap_or_else(PoisonError::into_inner).too_small = true;
-            return None;
-        };
-        self.kept.chunks[chunk].push(Arc::clone(batch));
-        self.kept.counts.merge(counts);
-        Some(self)
-    }
-
-    fn finish(self) {
-        self.cache.lock().unwrap_or_else(PoisonError::into_inner).kept = Some(Arc::new(self.kept));
+impl Drop for Keeper {
+    /// An epoch that was not read to its end leaves the file to the next one.
+    fn drop(&mut self) {
+        if self.disk.take().is_some()
+            && let Some(disk) = &mut self.cache.state().disk
+        {
+            disk.taken = false;
+        }
     }
 }
 
@@ -139,8 +211,14 @@ fn distinct_files(source: &Source) -> bool {
 }
 
 /// The chunk that rows were read from: no batch spans two.
-fn chunk_of(source: &Source, rows: &Rows) -> Option<usize> {
+pub(super) fn chunk_of(source: &Source, rows: &Rows) -> Option<usize> {
     let file = source.files().iter().position(|file| **file == *rows.file)?;
     let place = (file, rows.number(0));
     source.chunks().partition_point(|chunk| (chunk.file, chunk.first_row) <= place).checked_sub(1)
+}
+
+/// The batches of chunks in the order given, the next one last.
+pub(super) fn backwards<T: Clone>(chunks: &[Vec<T>], order: &[usize]) -> Vec<(usize, T)> {
+    let batches = |&chunk: &usize| chunks[chunk].iter().rev().map(move |batch| (chunk, batch.clone()));
+    order.iter().rev().flat_map(batches).collect()
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 use arrow::array::{
     ArrayRef, BooleanArray, DictionaryArray, Float64Array, Int32Array, Int64Array, ListArray, RecordBatch, StringArray,
 };
-use arrow::datatypes::{Float64Type, Int32Type, Int64Type};
+use arrow::datatypes::{DataType, Field, Float64Type, Int32Type, Int64Type};
 use hinet_data::{
     Batch, Column, DataConfig, DataError, EncodeCounts, Encoder, FeatureConfig, Need, Order, Paths, Rows,
-    ScenarioConfig, SchemaConfig, Slot, Source, TaskConfig, UnknownScenario,
+    ScenarioConfig, SchemaConfig, Slot, Source, TaskConfig, UnknownScenario, in_order,
 };
+use parquet::arrow::ArrowWriter;
+use parquet::file::properties::WriterProperties;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -488,4 +490,49 @@ proptest! {
         let alone = encoder.encode(&alone, Need::Labels, &mut EncodeCounts::default()).unwrap();
         prop_assert_eq!(alone, encode(&encoder, &train).take(&[row as u32]));
     }
+}
+
+/// Texts of every frequency, with missing ones, beside a user, in a Parquet file with dictionaries or without.
+fn text_file(path: &Path, dictionaries: bool) -> Source {
+    let rows = || 0..30_000_u64;
+    let column = |text: &dyn Fn(u64) -> Option<String>| Arc::new(rows().map(text).collect::<StringArray>()) as ArrayRef;
+    let mixed = |row: u64, values: u64| row.wrapping_mul(0x9e37_79b9_7f4a_7c15) % values;
+    let columns = table(vec![
+        ("few", column(&|row| (row % 11 > 0).then(|| format!("f{}", mixed(row, 7))))),
+        ("many", column(&|row| Some(format!("m{}", mixed(row, 3_000))))),
+        ("number", column(&|row| Some(["", "7", "7.0", "-1"][mixed(row, 4) as usize].to_owned()))),
+        ("list", column(&|row| Some(format!("{},{}", mixed(row, 3), mixed(row, 5))))),
+        ("who", column(&|row| (row % 13 > 0).then(|| format!("u{}", row / 40)))),
+        ("tab", column(&|row| Some(["home", "search"][mixed(row, 2) as usize].to_owned()))),
+    ]);
+    let properties =
+        WriterProperties::builder().set_max_row_group_row_count(Some(9_000)).set_dictionary_enabled(dictionaries);
+    let file = std::fs::File::create(path).unwrap();
+    let mut writer = ArrowWriter::try_new(file, columns.schema(), Some(properties.build())).unwrap();
+    writer.write(&columns).unwrap();
+    writer.close().unwrap();
+    Source::open(&[path.to_owned()]).unwrap()
+}
+
+#[test]
+fn texts_become_the_same_with_dictionaries_and_without() {
+    let folder = tempfile::tempdir().unwrap();
+    let dictionary = text_file(&folder.path().join("dictionary.parquet"), true);
+    let plain = text_file(&folder.path().join("plain.parquet"), false);
+    let is_dictionary = |field: &Arc<Field>| matches!(field.data_type(), DataType::Dictionary(_, _));
+    assert_eq!(dictionary.schema().fields().iter().filter(|field| is_dictionary(field)).count(), 6);
+    assert_eq!(plain.schema().fields().iter().filter(|field| is_dictionary(field)).count(), 0);
+    let mut schema = Schema::new(json!([
+        {"kind": "categorical", "columns": ["few", "number"], "min_count": 1},
+        {"kind": "categorical", "columns": ["many"], "encoding": "hash", "buckets": 1000},
+        {"kind": "multi", "columns": ["list"], "min_count": 1},
+    ]));
+    schema.data.user = Some("who".into());
+    let encoder = schema.fit(&dictionary).unwrap();
+    assert_eq!(encoder.to_json(), schema.fit(&plain).unwrap().to_json());
+    assert_eq!(encode(&encoder, &dictionary), encode(&encoder, &plain));
+    let encoder = Arc::new(encoder);
+    let stream = |source| in_order(source, Arc::clone(&encoder), Need::Labels, 1_000).map(Result::unwrap);
+    assert!(stream(&dictionary).eq(stream(&plain)));
+    assert_eq!(stream(&dictionary).map(|batch| batch.rows).sum::<usize>(), 30_000);
 }

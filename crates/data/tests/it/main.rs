@@ -1,5 +1,6 @@
 //! The crate through its public interface.
 
+mod cache;
 mod encoder;
 mod expression;
 mod guess;

@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use hinet_data::{Batch, DataError, Encoder, Need, Seed, Source, StreamConfig, TrainStream, in_order};
+use parquet::basic::Compression;
 use proptest::prelude::*;
 use serde_json::json;
 
 use crate::encoder::{Schema, ints, table};
+use crate::source::write_parquet;
 
 /// Rows whose user is their number, in batches (and so chunks) of these sizes, in three scenarios.
 fn batches(sizes: &[usize]) -> Vec<RecordBatch> {
@@ -177,6 +179,44 @@ fn an_error_comes_through_the_iterator_and_ends_it() {
     let train = TrainStream::new(&broken, encoder, config(8, 16, 1));
     assert!(train.epoch(0, 0).any(|batch| batch.is_err()));
     assert!(train.epoch(1, 0).any(|batch| batch.is_err()), "a broken epoch must not fill the cache");
+}
+
+#[test]
+fn batches_are_the_same_for_any_number_of_threads() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("rows.parquet");
+    write_parquet(&path, &batches(&[20_000]), 9_000, Compression::SNAPPY);
+    let source = Source::open(&[path]).unwrap();
+    let encoder = encoder(&source);
+    let saved = encoder.to_json();
+    let stream = TrainStream::new(&source, Arc::clone(&encoder), config(500, 4_000, 0));
+    let (shuffled, straight) =
+        (all(stream.epoch(0, 0)), all(in_order(&source, Arc::clone(&encoder), Need::Labels, 700)));
+    for threads in [1, 2, 3, 16] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        pool.install(|| {
+            assert_eq!(self::encoder(&source).to_json(), saved);
+            assert_eq!(all(stream.epoch(0, 0)), shuffled);
+            assert_eq!(all(in_order(&source, Arc::clone(&encoder), Need::Labels, 700)), straight);
+        });
+    }
+}
+
+#[test]
+fn a_refusal_names_the_first_column_for_any_number_of_threads() {
+    let columns = |cell: &str| {
+        let texts: ArrayRef = Arc::new(arrow::array::StringArray::from(vec![cell]));
+        table(vec![("a", Arc::clone(&texts)), ("b", texts)])
+    };
+    let schema = Schema::new(json!([{"kind": "numeric", "columns": ["a", "b"], "transform": "none"}]));
+    let encoder = Arc::new(schema.fit(&Source::from_batches("memory", vec![columns("1")])).unwrap());
+    let broken = Source::from_batches("memory", vec![columns("one")]);
+    for threads in [1, 3] {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+        let first = pool.install(|| in_order(&broken, Arc::clone(&encoder), Need::Labels, 8).next().unwrap());
+        let error = first.unwrap_err();
+        assert!(matches!(&error, DataError::BadValue { column, .. } if column == "a"), "{error}");
+    }
 }
 
 #[test]

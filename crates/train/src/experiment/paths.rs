@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::strict::Mismatch;
 use super::tree::{Node, Origin, Value};
 
-const KEYS: [&str; 3] = ["train", "valid", "test"];
+const KEYS: [&str; 4] = ["train", "valid", "test", "cache_dir"];
 
 /// Makes the paths of `[data]` absolute.
 pub(super) fn resolve(tree: &mut Node, file: &Path) -> Result<(), Vec<Mismatch>> {

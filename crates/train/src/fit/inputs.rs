@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hinet_data::{Encoder, LabelCounts, Part, SchemaConfig, Source, Split, StreamConfig, TrainStream};
+use hinet_data::{Encoder, LabelCounts, Part, SchemaConfig, Source, Split, TrainStream};
 use serde::{Deserialize, Serialize};
 
+use super::stream_config;
 use crate::run_folder::{RunFolder, pretty, write_whole};
 use crate::{Experiment, TrainError};
 
@@ -36,7 +37,7 @@ pub(crate) struct Inputs {
 }
 
 /// The data of several runs: read, split and fitted once, and encoded rows kept between runs as far as `data.cache_mb`
-/// goes.
+/// goes, or in `data.cache_dir`.
 pub(crate) struct Shared {
     pub(crate) inputs: Arc<Inputs>,
     pub(crate) stream: TrainStream,
@@ -46,9 +47,9 @@ const ENCODER: &str = "encoder.json";
 const TRAIN: &str = "`data.train` is no option";
 
 impl Shared {
-    pub(crate) fn new(inputs: Inputs, config: StreamConfig) -> Shared {
-        let stream = inputs.stream(config);
-        Shared { inputs: Arc::new(inputs), stream }
+    pub(crate) fn new(inputs: Inputs, experiment: &Experiment) -> Result<Shared, TrainError> {
+        let stream = inputs.stream(experiment)?;
+        Ok(Shared { inputs: Arc::new(inputs), stream })
     }
 
     /// The inputs for a run in this folder; refused if it was begun on other data.
@@ -136,8 +137,12 @@ impl Inputs {
     }
 
     /// The training rows as a run wants them.
-    pub(crate) fn stream(&self, config: StreamConfig) -> TrainStream {
-        TrainStream::new(&self.train, Arc::clone(&self.encoder), config)
+    pub(crate) fn stream(&self, experiment: &Experiment) -> Result<TrainStream, TrainError> {
+        let stream = TrainStream::new(&self.train, Arc::clone(&self.encoder), stream_config(experiment));
+        match &experiment.data.cache_dir {
+            Some(folder) => Ok(stream.cached_in(Path::new(folder))?),
+            None => Ok(stream),
+        }
     }
 
     /// Writes down which files were read, of which size, and where they were cut.

@@ -6,7 +6,8 @@ use crate::run_folder::RunFolder;
 use crate::{Experiment, TrainError};
 
 /// Keys that may change between sessions, since no result depends on them.
-const FREE: [&str; 4] = ["train.threads", "train.checkpoint_every", "train.keep_checkpoint", "data.cache_mb"];
+const FREE: [&str; 5] =
+    ["train.threads", "train.checkpoint_every", "train.keep_checkpoint", "data.cache_mb", "data.cache_dir"];
 
 /// Refuses a folder that holds no run, or one of another config.
 pub(crate) fn check(folder: &RunFolder, experiment: &Experiment) -> Result<(), TrainError> {

@@ -64,6 +64,7 @@ impl<'a, 'o> Session<'a, 'o> {
         if self.state.evaluation_due {
             self.evaluate_valid()?;
         }
+        self.tell_of_cache(stream);
         while !self.state.done {
             for batch in stream.epoch(self.state.epoch, self.state.batch) {
                 self.advance(&batch?)?;
@@ -71,6 +72,7 @@ impl<'a, 'o> Session<'a, 'o> {
                     break;
                 }
             }
+            self.tell_of_cache(stream);
             if !self.state.done {
                 self.end_epoch()?;
             }
@@ -275,6 +277,11 @@ impl<'a, 'o> Session<'a, 'o> {
     pub(crate) fn warn(&mut self, text: &str) -> Result<(), TrainError> {
         self.options.observer.warn(text);
         self.history.line(&json!({"kind": "warning", "step": self.state.step, "text": text}))
+    }
+
+    /// Says what befell the file of encoded rows. Not in the history, which is the same with such a file and without.
+    fn tell_of_cache(&mut self, stream: &TrainStream) {
+        stream.cache_notes().iter().for_each(|note| self.options.observer.warn(note));
     }
 
     fn warn_of_validation(&mut self, metrics: &SplitMetrics, evaluated: Evaluated<'_>) -> Result<(), TrainError> {

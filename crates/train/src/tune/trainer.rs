@@ -8,7 +8,7 @@ use std::sync::atomic::AtomicBool;
 use super::TrialResult;
 use super::schedule::Schedule;
 use crate::experiment::Setting;
-use crate::fit::{Inputs, Shared, fit_with, stream_config};
+use crate::fit::{Inputs, Shared, fit_with};
 use crate::{Experiment, FitOptions, Observer, Progress, Stage, Summary, TrainError};
 
 /// What trials are trained with.
@@ -30,7 +30,7 @@ impl Trainer<'_> {
     pub(super) fn data(experiment: &Experiment) -> Result<Shared, TrainError> {
         let mut inputs = Inputs::prepare(experiment)?;
         inputs.test = None;
-        Ok(Shared::new(inputs, stream_config(experiment)))
+        Shared::new(inputs, experiment)
     }
 
     /// Trains a trial on a rung, or goes on with it; `warn` hears what the fit says.

@@ -112,6 +112,38 @@ fn an_interrupted_run_that_is_resumed_ends_with_the_same_bytes() {
 }
 
 #[test]
+fn a_file_of_encoded_rows_changes_no_byte_of_a_run_and_a_damaged_one_is_told_and_mended() {
+    let shop = Shop::new();
+    let sets = [("data.shuffle_rows", "512"), ("data.cache_mb", "0")];
+    let plain = shop.path("plain");
+    fit_quietly(&shop.experiment(&sets), &plain, false).unwrap();
+    let folder = shop.path("cache");
+    let quoted = format!("{:?}", folder.to_str().unwrap());
+    let experiment = shop.experiment(&[&sets[..], &[("data.cache_dir", quoted.as_str())]].concat());
+    for name in ["writes", "reads"] {
+        let out = shop.path(name);
+        fit_quietly(&experiment, &out, false).unwrap();
+        assert_eq!(differences(&plain, &out), ["config.toml"], "{name}");
+    }
+    let resumed = shop.path("resumed");
+    fit_until(&experiment, &resumed, 17).unwrap_err();
+    fit_quietly(&experiment, &resumed, true).unwrap();
+    assert_eq!(differences(&plain, &resumed), ["config.toml"]);
+    let file = std::fs::read_dir(&folder).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    std::fs::write(&file, bytes).unwrap();
+    let told = |name: &str| {
+        let (result, ears) = fit_heard(&experiment, &shop.path(name));
+        result.unwrap();
+        assert_eq!(differences(&plain, &shop.path(name)), ["config.toml"], "{name}");
+        ears.warnings.iter().filter(|warning| warning.contains("will be written anew: it is damaged")).count()
+    };
+    assert_eq!((told("damaged"), told("mended")), (1, 0));
+}
+
+#[test]
 fn a_killed_run_continues_from_its_newest_checkpoint_and_ends_with_the_same_bytes() {
     let shop = Shop::new();
     let experiment = shop.experiment(&[("train.checkpoint_every", "7"), ("train.keep_checkpoint", "true")]);
