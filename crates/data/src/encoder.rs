@@ -5,6 +5,7 @@ mod draft;
 mod encode;
 mod feature;
 mod fit;
+mod input;
 mod items;
 mod json;
 mod key;
@@ -18,6 +19,7 @@ mod vocabulary;
 use std::path::Path;
 
 pub use counts::{EncodeCounts, FeatureCounts};
+pub use input::{InputColumn, InputKind};
 
 use self::encode::Memos;
 pub use self::encode::RowEncoder;

@@ -57,6 +57,11 @@ impl Vocabulary {
         self.entries.len()
     }
 
+    /// Whether every value is a whole number.
+    pub(super) fn has_no_text(&self) -> bool {
+        self.ends.is_empty()
+    }
+
     /// The number of a value, if it is known.
     #[inline]
     pub(crate) fn get(&self, key: Key<'_>) -> Option<u32> {

@@ -155,7 +155,7 @@ impl Lines {
 }
 
 /// Reads an object into `cells`, each where `find` says; keys for which it says nothing are passed over.
-fn parse(line: &[u8], find: impl FnMut(&str) -> Option<usize>, cells: &mut Vec<Cell>) -> Result<(), String> {
+pub(super) fn parse(line: &[u8], find: impl FnMut(&str) -> Option<usize>, cells: &mut Vec<Cell>) -> Result<(), String> {
     cells.iter_mut().for_each(|cell| *cell = Cell::Missing);
     let mut reader = serde_json::Deserializer::from_slice(line);
     let outcome = Row { find, cells }.deserialize(&mut reader).and_then(|()| reader.end());
