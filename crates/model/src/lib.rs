@@ -57,7 +57,9 @@ mod artefact;
 mod config;
 mod embedding;
 mod error;
+mod explain;
 mod loss;
+pub mod mixtures;
 mod model;
 mod network;
 mod plan;
@@ -70,6 +72,7 @@ pub use artefact::{Artefact, FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT
 pub use config::{InputNorm, ModelConfig};
 pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind, Tables};
 pub use error::ModelError;
+pub use explain::{Explainer, GateWeights, RowExplanation, Weight};
 pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
 pub use network::{Form, Network, Objective, Output};

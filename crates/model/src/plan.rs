@@ -195,6 +195,12 @@ impl<'a> Plan<'a> {
         self.own.evaluator.left_out(scenario)
     }
 
+    /// The tables it reads.
+    #[must_use]
+    pub fn embeddings(&self) -> &Embeddings {
+        &self.embeddings
+    }
+
     /// Tasks: columns of the scores.
     #[must_use]
     pub fn tasks(&self) -> usize {

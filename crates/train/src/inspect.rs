@@ -4,8 +4,7 @@
 //! | file | what it does |
 //! | --- | --- |
 //! | `sample` | the first rows of each scenario of a source, in memory |
-//! | `structure` | which gates weigh which experts, read off the recorded graph: no layer has to be known here |
-//! | `gates` | runs the graph on the sample: mean weights of gates, units of experts that never fire |
+//! | `gates` | runs the graph on the sample: mean weights of gates, units of experts that never fire; which gates weigh which experts comes from `hinet_model::mixtures` |
 //! | `expert_use` | experts that all share one by one, those of scenarios and tasks together |
 //! | `collapse` | what of that a user should be warned of |
 //! | `importance` | how much AUC is lost when a feature is shuffled among the rows of a scenario |
@@ -17,7 +16,6 @@ mod expert_use;
 mod gates;
 mod importance;
 mod sample;
-mod structure;
 
 use std::sync::Arc;
 

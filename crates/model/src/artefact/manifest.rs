@@ -66,7 +66,7 @@ impl Manifest {
     }
 
     /// Reads `manifest.json`.
-    pub(super) fn read(file: &Path) -> Result<Manifest, ModelError> {
+    pub fn read(file: &Path) -> Result<Manifest, ModelError> {
         let bytes = match fs::read(file) {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {

@@ -1,10 +1,10 @@
 //! Runs the graph on a sample, without the tape: mean weights of gates, and how often experts' units are 0.
 
+use hinet_model::mixtures::{self, Mixture, Whose, task_name};
 use hinet_model::{Model, Network};
-use hinet_tape::{Evaluator, Feed, Rows, Value, Workspace};
+use hinet_tape::{Evaluator, Feed, Value, Workspace};
 
 use super::sample::Sample;
-use super::structure::{self, Mixture, Source, Whose};
 use super::{Attention, Expert, Gate, GateLine, Inspection};
 
 /// Rows run at once. Results do not depend on it.
@@ -12,7 +12,7 @@ const ROWS: usize = 256;
 
 /// Fills in attention, gates and experts.
 pub(super) fn look(model: &Model, sample: &Sample, seen: &mut Inspection) {
-    let mixtures = structure::mixtures(&model.network, &model.layout);
+    let mixtures = mixtures::mixtures(&model.network, &model.layout);
     let sums = Sums::of(model, &mixtures, sample);
     for (mixture, weights) in mixtures.iter().zip(&sums.weights) {
         if let Some(weights) = sums.attention(mixture) {
@@ -62,7 +62,7 @@ impl Sums {
             evaluator.run(&mut workspace, &feed);
             sums.add(mixtures, &batch.scenario, |value| evaluator.value(&workspace, value));
         }
-        for mixture in mixtures.iter().filter(|mixture| structure::is_attention(graph, mixture, scenarios)) {
+        for mixture in mixtures.iter().filter(|mixture| mixture.is_attention(graph, scenarios)) {
             // The batch cannot change it, so it is there even without rows.
             let matrix = evaluator.value(&workspace, mixture.gate).iter().map(|&weight| f64::from(weight)).collect();
             sums.matrices.push((mixture.gate, matrix));
@@ -75,11 +75,7 @@ impl Sums {
             let gate = value(mixture.gate);
             let width = sums.first().map_or(1, Vec::len);
             for (row, &scenario) in scenario.iter().enumerate() {
-                let place = match mixture.rows {
-                    Rows::Batch => row,
-                    Rows::Fixed(1) => 0,
-                    Rows::Fixed(_) => usize::from(scenario),
-                };
+                let place = mixture.gate_row(row, usize::from(scenario));
                 let weights = &gate[place * width..(place + 1) * width];
                 sums[usize::from(scenario)]
                     .iter_mut()
@@ -102,56 +98,22 @@ impl Sums {
     }
 }
 
-impl Mixture {
-    /// The outputs that rows of a scenario go through, each with its first column of the gate.
-    fn outputs_of(&self, scenario: usize, scenarios: usize) -> impl Iterator<Item = (usize, &[Source])> {
-        let count = if self.by_scenario { self.outputs.len() / scenarios } else { self.outputs.len() };
-        let skipped = if self.by_scenario { scenario * count } else { 0 };
-        let starts = self.outputs.iter().scan(0, |start, sources| {
-            *start += sources.len();
-            Some((*start - sources.len(), sources.as_slice()))
-        });
-        starts.skip(skipped).take(count)
-    }
-}
-
 fn gate(mixture: &Mixture, sums: &[Vec<f64>], seen: &Inspection) -> Gate {
     let (scenarios, tasks) = (seen.scenarios.len(), &seen.tasks);
     let outputs = mixture.outputs_of(0, scenarios).count();
     let mut lines = Vec::new();
     for (scenario, rows) in seen.scenarios.iter().enumerate() {
         for (output, (start, sources)) in mixture.outputs_of(scenario, scenarios).enumerate() {
-            let task = match outputs {
-                1 => None,
-                _ if outputs == tasks.len() => Some(tasks[output].clone()),
-                _ => Some(format!("output {}", output + 1)),
-            };
+            let task = Mixture::task_of(output, outputs, tasks);
             let sums = &sums[scenario][start..start + sources.len()];
             let weights =
                 if rows.rows == 0 { Vec::new() } else { sums.iter().map(|sum| sum / rows.rows as f64).collect() };
             lines.push(GateLine { scenario: rows.name.clone(), task, weights });
         }
     }
-    let labels = mixture.outputs[0].iter().map(|source| label(source, mixture, seen)).collect();
+    let scenarios: Vec<String> = seen.scenarios.iter().map(|scenario| scenario.name.clone()).collect();
+    let labels = mixture.outputs[0].iter().map(|expert| mixture.label(expert, &scenarios, tasks)).collect();
     Gate { name: mixture.name.clone(), experts: labels, lines }
-}
-
-/// A short name of an expert beside the others of its gate.
-fn label(source: &Source, mixture: &Mixture, seen: &Inspection) -> String {
-    let kind = source.bank.rsplit('.').next().unwrap_or(&source.bank);
-    let number = source.number + 1;
-    // Where each scenario or task has its own mixture, its experts are its own without saying so.
-    let scenario = match source.scenario {
-        Some(Whose::Of(scenario)) if !mixture.by_scenario => format!("{} ", seen.scenarios[scenario].name),
-        Some(Whose::Of(_) | Whose::Own) | None => String::new(),
-    };
-    let task = source.head.filter(|_| mixture.outputs_of(0, seen.scenarios.len()).count() == 1);
-    let task = task.map_or_else(String::new, |head| format!("{} ", task_name(head, seen)));
-    format!("{scenario}{task}{kind} {number}")
-}
-
-fn task_name(head: usize, seen: &Inspection) -> String {
-    seen.tasks.get(head).cloned().unwrap_or_else(|| format!("head {}", head + 1))
 }
 
 /// Every expert that a gate over rows weighs, with what its gates give it and what comes out of it.
@@ -184,7 +146,7 @@ fn experts(mixtures: &[Mixture], sums: &Sums, seen: &Inspection) -> Vec<Expert> 
 
 /// An expert in the making.
 struct Found<'a> {
-    source: &'a Source,
+    source: &'a mixtures::Expert,
     own: Option<usize>,
     weight: f64,
     fair: f64,
@@ -194,7 +156,7 @@ struct Found<'a> {
 }
 
 impl Found<'_> {
-    fn is(&self, source: &Source) -> bool {
+    fn is(&self, source: &mixtures::Expert) -> bool {
         self.source.value == source.value && self.source.columns == source.columns
     }
 
@@ -218,7 +180,7 @@ impl Found<'_> {
         Expert {
             bank: self.source.bank.clone(),
             scenario: self.own.map(|scenario| seen.scenarios[scenario].name.clone()),
-            task: self.source.head.map(|head| task_name(head, seen)),
+            task: self.source.head.map(|head| task_name(head, &seen.tasks)),
             number: self.source.number + 1,
             rows,
             weight: (self.rows > 0).then(|| self.weight / self.rows as f64),

@@ -1,54 +1,118 @@
 //! Which gates weigh which experts, read off the recorded graph: every mixture whose weights are computed has a gate,
-//! and its blocks are experts. A new layer is inspected without a line about it here.
+//! and its blocks are experts. A new layer is inspected and explained without a line about it here.
 
 use hinet_data::Layout;
-use hinet_model::Network;
 use hinet_tape::{Activation, Block, Graph, LinearOp, Op, ParamSpec, Routing, Rows, Scope, Value};
 
+use crate::Network;
+
 /// A mixture of experts in a network.
-pub(super) struct Mixture {
+#[derive(Clone, Debug)]
+pub struct Mixture {
     /// What the gate is called.
-    pub(super) name: String,
+    pub name: String,
     /// `[batch, weights]`, or `[scenarios, weights]` where rows of a scenario share it.
-    pub(super) gate: Value,
+    pub gate: Value,
     /// The experts of each output; the gate has a column for each, in this order.
-    pub(super) outputs: Vec<Vec<Source>>,
+    pub outputs: Vec<Vec<Expert>>,
     /// Whether the first outputs are those of scenario 0, the next of scenario 1, ...
-    pub(super) by_scenario: bool,
+    pub by_scenario: bool,
     /// Rows of the gate.
-    pub(super) rows: Rows,
+    pub rows: Rows,
 }
 
 /// A block of a mixture: whose output it is.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Source {
+pub struct Expert {
     /// Where its output stands.
-    pub(super) value: Value,
+    pub value: Value,
     /// Columns of the output.
-    pub(super) columns: std::ops::Range<usize>,
+    pub columns: std::ops::Range<usize>,
     /// Name of the experts it belongs to.
-    pub(super) bank: String,
+    pub bank: String,
     /// Whose it is, where each scenario has its own; `None` where all share it.
-    pub(super) scenario: Option<Whose>,
+    pub scenario: Option<Whose>,
     /// The task (or head) whose own it is.
-    pub(super) head: Option<usize>,
+    pub head: Option<usize>,
     /// Which of its kind, from 0.
-    pub(super) number: usize,
+    pub number: usize,
     /// Whether it ends in a ReLU.
-    pub(super) relu: bool,
+    pub relu: bool,
 }
 
 /// Which scenario's an expert is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Whose {
+pub enum Whose {
     /// That of the row.
     Own,
     /// Always this one's, whatever the row.
     Of(usize),
 }
 
+impl Mixture {
+    /// The outputs that rows of a scenario go through, each with its first column of the gate.
+    pub fn outputs_of(&self, scenario: usize, scenarios: usize) -> impl Iterator<Item = (usize, &[Expert])> {
+        let count = if self.by_scenario { self.outputs.len() / scenarios } else { self.outputs.len() };
+        let skipped = if self.by_scenario { scenario * count } else { 0 };
+        let starts = self.outputs.iter().scan(0, |start, experts| {
+            *start += experts.len();
+            Some((*start - experts.len(), experts.as_slice()))
+        });
+        starts.skip(skipped).take(count)
+    }
+
+    /// Whether rows of a scenario share the gate's weights, one for each scenario: attention of scenarios to one another.
+    #[must_use]
+    pub fn is_attention(&self, graph: &Graph, scenarios: usize) -> bool {
+        let shape = graph.shape(self.gate);
+        shape.rows == Rows::Fixed(scenarios) && shape.width == scenarios && self.outputs.len() == 1
+    }
+
+    /// The row of the gate's values that a row of a batch is weighed by.
+    #[must_use]
+    pub fn gate_row(&self, row: usize, scenario: usize) -> usize {
+        match self.rows {
+            Rows::Batch => row,
+            Rows::Fixed(1) => 0,
+            Rows::Fixed(_) => scenario,
+        }
+    }
+
+    /// The task of an output of rows of one scenario, `outputs` in all; nothing where tasks share it.
+    #[must_use]
+    pub fn task_of(output: usize, outputs: usize, tasks: &[String]) -> Option<String> {
+        match outputs {
+            1 => None,
+            _ if outputs == tasks.len() => Some(tasks[output].clone()),
+            _ => Some(format!("output {}", output + 1)),
+        }
+    }
+
+    /// A short name of an expert beside the others of this gate.
+    #[must_use]
+    pub fn label(&self, expert: &Expert, scenarios: &[String], tasks: &[String]) -> String {
+        let kind = expert.bank.rsplit('.').next().unwrap_or(&expert.bank);
+        let number = expert.number + 1;
+        // Where each scenario or task has its own mixture, its experts are its own without saying so.
+        let scenario = match expert.scenario {
+            Some(Whose::Of(scenario)) if !self.by_scenario => format!("{} ", scenarios[scenario]),
+            Some(Whose::Of(_) | Whose::Own) | None => String::new(),
+        };
+        let task = expert.head.filter(|_| self.outputs_of(0, scenarios.len()).count() == 1);
+        let task = task.map_or_else(String::new, |head| format!("{} ", task_name(head, tasks)));
+        format!("{scenario}{task}{kind} {number}")
+    }
+}
+
+/// The task of a head, or the head's number where heads are other than tasks.
+#[must_use]
+pub fn task_name(head: usize, tasks: &[String]) -> String {
+    tasks.get(head).cloned().unwrap_or_else(|| format!("head {}", head + 1))
+}
+
 /// The mixtures of a network with a gate, in the order they are computed; of several with one gate the first.
-pub(super) fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
+#[must_use]
+pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
     let graph = &network.graph;
     let scenarios = layout.scenarios.len();
     let mut gates = Vec::new();
@@ -75,15 +139,9 @@ pub(super) fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
     found.collect()
 }
 
-/// Whether rows of a scenario share the gate's weights: one row of weights per scenario.
-pub(super) fn is_attention(graph: &Graph, mixture: &Mixture, scenarios: usize) -> bool {
-    let shape = graph.shape(mixture.gate);
-    shape.rows == Rows::Fixed(scenarios) && shape.width == scenarios && mixture.outputs.len() == 1
-}
-
-fn source(graph: &Graph, scenarios: usize, block: Block, width: usize) -> Source {
+fn source(graph: &Graph, scenarios: usize, block: Block, width: usize) -> Expert {
     let columns = block.index * width..(block.index + 1) * width;
-    let unknown = Source {
+    let unknown = Expert {
         value: block.value,
         columns,
         bank: format!("value {}", block.value.index()),
@@ -102,7 +160,7 @@ fn source(graph: &Graph, scenarios: usize, block: Block, width: usize) -> Source
     let all = is_per_scenario(spec.scope) && op.routing == Routing::All && scenarios > 1;
     let copies = (blocks / if all { scenarios * heads } else { heads }).max(1);
     let whose = if all { Whose::Of(block.index / (heads * copies)) } else { Whose::Own };
-    Source {
+    Expert {
         bank: stem(&spec.name).to_owned(),
         scenario: is_per_scenario(spec.scope).then_some(whose),
         head: (heads > 1).then_some(block.index / copies % heads),
