@@ -34,12 +34,13 @@ use hinet_data::{DataConfig, FeatureConfig, ScenarioConfig, SchemaConfig, TaskCo
 use hinet_model::ModelConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 pub use compared::CompareConfig;
 pub use error::{ExperimentError, Problem};
 pub use monitor::{Monitor, MonitoredMetric};
-pub use reference::config_reference;
-pub use schema::json_schema;
+pub use reference::{config_reference, reference_of};
+pub use schema::{json_schema, schema_of};
 pub use train_config::{Tracker, TrainConfig};
 pub(crate) use tuned::Draws;
 pub use tuned::{Setting, TuneConfig, TuneRange, TuneStrategy, Tuning};
@@ -145,10 +146,7 @@ impl Experiment {
     fn from_sources(sources: &Sources<'_>, item: Option<&Item>) -> Result<Experiment, ExperimentError> {
         let Sources { file: path, text, sets, late, .. } = *sources;
         let invalid = |found| sources.invalid(found);
-        let mut tree = Node::parse(text).map_err(|error| {
-            let at = tree::Origin::File(error.span().unwrap_or(0..0));
-            ExperimentError::Invalid { problems: vec![sources.problem(&at, "", error.message())] }
-        })?;
+        let mut tree = parse(text, sources)?;
         let early = sets.len() - late;
         apply_sets(&mut tree, sets, 0..early).map_err(invalid)?;
         check_version(&tree).map_err(invalid)?;
@@ -220,6 +218,37 @@ impl Experiment {
     pub fn to_toml(&self) -> String {
         emit::to_toml(self)
     }
+}
+
+/// Reads another configuration as strictly as an experiment file: against its JSON Schema, every difference with its place.
+/// `meaning` says what its parts say together that cannot be: keys such as `model.0.share`, and what is wrong with them.
+///
+/// # Errors
+/// If the file cannot be read, or with all that is wrong in it.
+pub fn read_config<T: JsonSchema + DeserializeOwned>(
+    path: &Path,
+    meaning: impl FnOnce(&T) -> Vec<(String, String)>,
+) -> Result<T, ExperimentError> {
+    let text = &text_of(path)?;
+    let sources = Sources { file: path, text, sets: &[], late: 0, fragment: None };
+    let tree = parse(text, &sources)?;
+    let found = strict::check(&tree, strict::Schema::new(&schema_of::<T>()), "");
+    if !found.is_empty() {
+        return Err(sources.invalid(found));
+    }
+    let config: T = serde_json::from_value(tree.to_json()).map_err(|error| {
+        sources.invalid(vec![Mismatch { at: tree.at.clone(), key: String::new(), message: error.to_string() }])
+    })?;
+    let place = |(key, message): (String, String)| Mismatch { at: tree.deepest(&key).at.clone(), key, message };
+    let found: Vec<Mismatch> = meaning(&config).into_iter().map(place).collect();
+    if found.is_empty() { Ok(config) } else { Err(sources.invalid(found)) }
+}
+
+fn parse(text: &str, sources: &Sources<'_>) -> Result<Node, ExperimentError> {
+    Node::parse(text).map_err(|error| {
+        let at = tree::Origin::File(error.span().unwrap_or(0..0));
+        ExperimentError::Invalid { problems: vec![sources.problem(&at, "", error.message())] }
+    })
 }
 
 /// What a file holds; what is no UTF-8 in it is found where it stands.

@@ -32,6 +32,7 @@ pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
     CONFIG_VERSION, CompareConfig, Experiment, ExperimentError, ExperimentFile, Monitor, MonitoredMetric, Problem,
     Setting, Tracker, TrainConfig, TuneConfig, TuneRange, TuneStrategy, Tuning, config_reference, json_schema,
+    read_config, reference_of, schema_of,
 };
 pub use fit::{
     Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,

@@ -10,13 +10,16 @@ use super::strict::{Schema, expected, join};
 
 /// Text of `docs/config.md`: every key with its type, default and meaning, table by table.
 pub fn config_reference() -> String {
-    let schema = json_schema();
-    let mut text = String::from(
-        "# The experiment file, key by key\n\n\
+    let head = "# The experiment file, key by key\n\n\
          Generated from the doc comments of the config's structs; a test compares. `hinet schema` prints the same as a \
-         JSON Schema (draft 7) for editors.\nA key that is not listed here is refused.\n",
-    );
-    let mut tables = VecDeque::from([Table { key: String::new(), heading: None, schema: Schema::new(&schema) }]);
+         JSON Schema (draft 7) for editors.\nA key that is not listed here is refused.\n";
+    reference_of(head, &json_schema())
+}
+
+/// Every key of a configuration with this JSON Schema, table by table, behind `head`.
+pub fn reference_of(head: &str, schema: &Json) -> String {
+    let mut text = String::from(head);
+    let mut tables = VecDeque::from([Table { key: String::new(), heading: None, schema: Schema::new(schema) }]);
     while let Some(table) = tables.pop_front() {
         table.write(&mut text, &mut tables);
     }
