@@ -36,9 +36,19 @@ pub(crate) fn python(test: &str) -> Option<PathBuf> {
 /// A Chromium or Chrome, from the PATH.
 pub(crate) fn browser(test: &str) -> Option<PathBuf> {
     let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
+    on_path(&names).or_else(|| skip(test, "browser", "install chromium"))
+}
+
+/// What lets a test click in that browser.
+pub(crate) fn browser_driver(test: &str) -> Option<PathBuf> {
+    on_path(&["chromedriver"]).or_else(|| skip(test, "browser", "install chromium-driver"))
+}
+
+fn on_path(names: &[&str]) -> Option<PathBuf> {
     let folders = env::var_os("PATH").unwrap_or_default();
-    let found = env::split_paths(&folders).flat_map(|folder| names.map(|name| folder.join(name)));
-    found.into_iter().find(|path| path.is_file()).or_else(|| skip(test, "browser", "install chromium"))
+    let found: Vec<PathBuf> =
+        env::split_paths(&folders).flat_map(|folder| names.iter().map(move |name| folder.join(name))).collect();
+    found.into_iter().find(|path| path.is_file())
 }
 
 /// Records that `test` did not run for want of `means`, or panics where that is not allowed. Always `None`.

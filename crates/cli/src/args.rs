@@ -43,8 +43,10 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Generate data of which the truth is known.
     Synth(SynthArguments),
+    /// Serve trained models over HTTP and gRPC, on one port.
+    Serve(ServeArguments),
     /// Print the JSON Schema of the config, for editors.
-    Schema,
+    Schema(SchemaArguments),
     /// Print the completions of a shell.
     Completions(CompletionsArguments),
     /// Print the manual page, or write one page per command.
@@ -281,6 +283,43 @@ pub(crate) struct ManArguments {
     /// Folder for one page per command, in place of standard output.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// Options of `serve`.
+#[derive(Debug, Args)]
+pub(crate) struct ServeArguments {
+    /// Run folders, as `hinet train` writes them, or artefacts. Several of one name are versions of one model, the last of
+    /// which answers.
+    #[arg(value_name = "RUN", required_unless_present = "config")]
+    pub(crate) runs: Vec<PathBuf>,
+    /// Settings, TOML: `hinet schema serve` prints what may stand in it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// The address to listen at. [default: 127.0.0.1]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) host: Option<String>,
+    /// The port, for HTTP and gRPC alike; 0 takes any that is free. [default: 8080]
+    #[arg(long, value_name = "PORT")]
+    pub(crate) port: Option<u16>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// Options of `schema`.
+#[derive(Debug, Args)]
+pub(crate) struct SchemaArguments {
+    /// Of which file.
+    #[arg(value_enum, default_value_t = SchemaOf::Config)]
+    pub(crate) of: SchemaOf,
+}
+
+/// A file with a schema.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SchemaOf {
+    /// The config of an experiment, `hinet.toml`.
+    Config,
+    /// The settings of a server, `serve.toml`.
+    Serve,
 }
 
 /// The config and changes to it.

@@ -8,6 +8,7 @@ mod init;
 mod inspect;
 mod man;
 mod predict;
+mod serve;
 mod synth;
 mod train;
 mod tune;
@@ -16,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::CommandFactory;
 
-use crate::args::{Arguments, Command};
+use crate::args::{Arguments, Command, SchemaOf};
 use crate::output::{Talk, print};
 
 /// Runs a command; the exit code is 0 unless the command has another opinion.
@@ -32,11 +33,19 @@ pub(crate) fn run(command: Command, talk: Talk) -> anyhow::Result<ExitCode> {
         Command::Predict(arguments) => predict::run(&arguments, talk)?,
         Command::Inspect(arguments) => inspect::run(&arguments, talk)?,
         Command::Synth(arguments) => synth::run(&arguments, talk)?,
-        Command::Schema => print(&serde_json::to_string_pretty(&hinet_train::json_schema())?)?,
+        Command::Serve(arguments) => serve::run(&arguments, talk)?,
+        Command::Schema(arguments) => print(&serde_json::to_string_pretty(&schema(arguments.of))?)?,
         Command::Completions(arguments) => print(&completions(arguments.shell))?,
         Command::Man(arguments) => man::run(&arguments, talk)?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn schema(of: SchemaOf) -> serde_json::Value {
+    match of {
+        SchemaOf::Config => hinet_train::json_schema(),
+        SchemaOf::Serve => hinet_train::schema_of::<hinet_serve::ServeConfig>(),
+    }
 }
 
 fn completions(shell: clap_complete::Shell) -> String {

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use hinet_data::DataError;
 use hinet_model::ModelError;
+use hinet_serve::ServeError;
 use hinet_train::{ExperimentError, TrainError};
 
 use crate::output::Talk;
@@ -66,6 +67,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
             || cause.downcast_ref::<DataError>().is_some_and(DataError::is_usage)
             || cause.downcast_ref::<ModelError>().is_some_and(ModelError::is_usage)
             || cause.downcast_ref::<TrainError>().is_some_and(TrainError::is_usage)
+            || cause.downcast_ref::<ServeError>().is_some_and(ServeError::is_usage)
     })
 }
 

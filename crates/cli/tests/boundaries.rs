@@ -8,8 +8,9 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("hinet-tape", &["hinet-data", "hinet-model", "hinet-train", "arrow", "parquet", "toml"]),
     ("hinet-data", &["hinet-tape", "hinet-model", "hinet-train"]),
     ("hinet-model", &["hinet-train", "toml", "clap"]),
-    ("hinet-train", &["clap", "indicatif"]),
-    ("hinet", &["tokio", "hyper", "axum", "tonic", "pyo3"]),
+    ("hinet-train", &["clap", "indicatif", "tokio", "hyper", "axum", "tonic", "pyo3"]),
+    ("hinet-serve", &["hinet-train", "toml", "clap", "pyo3"]),
+    ("hinet", &["pyo3"]),
 ];
 
 #[test]

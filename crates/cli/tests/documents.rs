@@ -20,6 +20,21 @@ fn every_relative_link_and_anchor_of_the_documents_leads_somewhere() {
     assert!(broken.is_empty(), "broken links:\n{}", broken.join("\n"));
 }
 
+/// With `HINET_UPDATE=1` the file is written instead.
+#[test]
+fn the_reference_of_the_servers_settings_is_the_generated_one() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/serve-config.md");
+    let head = "# serve.toml, key by key\n\n\
+        Generated from the doc comments of the structs; a test compares. `hinet schema serve` prints the same as a JSON \
+        Schema (draft 7) for editors.\nA key that is not listed here is refused. Paths are those of the file's folder.\n";
+    let generated = hinet_train::reference_of(head, &hinet_train::schema_of::<hinet_serve::ServeConfig>());
+    if std::env::var_os("HINET_UPDATE").is_some() {
+        fs_err::write(&path, &generated).expect("a writable document");
+    }
+    let committed = fs_err::read_to_string(&path).expect("a readable document");
+    assert!(committed == generated, "docs/serve-config.md is old: run this test with HINET_UPDATE=1");
+}
+
 #[test]
 fn paths_that_documents_name_in_code_spans_exist() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize().expect("the workspace's folder");

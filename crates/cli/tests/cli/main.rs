@@ -7,6 +7,8 @@ mod compare;
 mod help;
 mod place;
 mod same_bits;
+mod serve;
+mod serving;
 mod tune;
 
 #[path = "../../../../tests/support/skip.rs"]

@@ -1,0 +1,144 @@
+//! What all protocols share: from rows to scores.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
+
+use hinet_data::Rows;
+use tokio::sync::Semaphore;
+
+use crate::ServeError;
+use crate::auth::Tokens;
+use crate::config::ServeConfig;
+use crate::log::RequestLog;
+use crate::metrics::Metrics;
+use crate::queue::{Queue, Scored};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::repository::{Repository, Served};
+use crate::version::Version;
+
+/// Rows from which encoding goes to a thread of its own, so that it does not hold up others' requests.
+const MANY_ROWS: usize = 512;
+
+/// The server without its network.
+#[derive(Debug)]
+pub(crate) struct App {
+    pub(crate) config: ServeConfig,
+    pub(crate) repository: Repository,
+    pub(crate) queue: Queue,
+    pub(crate) metrics: Metrics,
+    pub(crate) tokens: Tokens,
+    pub(crate) log: RequestLog,
+    /// Kilobytes of bodies that may still be taken in.
+    pub(crate) room: Arc<Semaphore>,
+    stopping: AtomicBool,
+}
+
+/// What the headers of a request say.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) deadline: Instant,
+    /// Decides which version answers.
+    pub(crate) key: Option<String>,
+}
+
+/// Scores of rows, and who gave them.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) version: Arc<Version>,
+    pub(crate) rows: usize,
+    pub(crate) scored: Scored,
+}
+
+impl App {
+    pub(crate) fn new(config: ServeConfig, runs: &[std::path::PathBuf]) -> Result<App, ServeError> {
+        config.check()?;
+        let metrics = Metrics::new();
+        let tokens = Tokens::open(config.token_file.as_deref())?;
+        let repository = Repository::open(runs, &config, &metrics)?;
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let threads = if config.threads == 0 { cores() } else { config.threads };
+        let queue = Queue::start(threads, &config.batching, &metrics)?;
+        let room = Arc::new(Semaphore::new(config.limits.bytes_in_flight.div_ceil(1024).min(Semaphore::MAX_PERMITS)));
+        let log = RequestLog::new(&config.log);
+        Ok(App { config, repository, queue, metrics, tokens, log, room, stopping: AtomicBool::new(false) })
+    }
+
+    /// Whether requests are welcome.
+    pub(crate) fn is_ready(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed) && !self.repository.all().is_empty()
+    }
+
+    /// From now on the server says that it is not ready, and still answers.
+    pub(crate) fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Scores rows by one of the versions of a model.
+    pub(crate) async fn score(
+        &self,
+        served: &Served,
+        version: &Arc<Version>,
+        rows: Rows,
+        asked: &Asked,
+    ) -> Result<Answer, Refusal> {
+        let begun = Instant::now();
+        let scored = self.try_to_score(served, version, rows, asked).await;
+        match &scored {
+            Ok(answer) => version.counted.answered(answer.scored.waited, begun.elapsed()),
+            Err(_) => version.counted.failed(),
+        }
+        scored
+    }
+
+    async fn try_to_score(
+        &self,
+        served: &Served,
+        version: &Arc<Version>,
+        rows: Rows,
+        asked: &Asked,
+    ) -> Result<Answer, Refusal> {
+        let (count, most) = (rows.len(), self.config.limits.rows);
+        if count > most {
+            let problem = format!("the request has {count} rows, at most {most} are scored at once (`limits.rows`)");
+            return Err(Refusal::new(RefusalKind::TooLarge, problem));
+        }
+        self.queue.check_room()?;
+        let batch = if count < MANY_ROWS {
+            version.encode(&rows)?
+        } else {
+            let (version, rows) = (Arc::clone(version), rows.clone());
+            tokio::task::spawn_blocking(move || version.encode(&rows)).await.map_err(|_| failed())??
+        };
+        let receiver = self.queue.submit(version, batch, asked.deadline)?;
+        let late = || Refusal::new(RefusalKind::Deadline, "the deadline passed before the scores were there");
+        let scored = tokio::time::timeout_at(asked.deadline.into(), receiver).await.map_err(|_| late())?;
+        let scored = scored.map_err(|_| failed())??;
+        self.metrics.waited(scored.waited);
+        if let Some(shadow) = served.shadow_of(version) {
+            self.score_in_shadow((version, &scored.scores), shadow, &rows, asked);
+        }
+        Ok(Answer { version: Arc::clone(version), rows: count, scored })
+    }
+
+    /// Scores rows by a version whose scores nobody is given, where there is time for it, and counts how they differ.
+    fn score_in_shadow(&self, answered: (&Version, &[f32]), shadow: &Arc<Version>, rows: &Rows, asked: &Asked) {
+        if !self.queue.has_leisure() {
+            return;
+        }
+        // What the shadow cannot encode is counted by nobody: it was not asked.
+        let Ok(batch) = shadow.encode(rows) else { return };
+        let Ok(receiver) = self.queue.submit(shadow, batch, asked.deadline) else { return };
+        let (version, scores) = (answered.0.tasks.clone(), answered.1.to_vec());
+        let shadow = Arc::clone(shadow);
+        tokio::spawn(async move {
+            if let Ok(Ok(scored)) = receiver.await {
+                shadow.compare(&scored.scores, &version, &scores);
+            }
+        });
+    }
+}
+
+fn failed() -> Refusal {
+    Refusal::new(RefusalKind::Internal, "scoring failed; the server's log says why")
+}

@@ -1,0 +1,165 @@
+//! One version of a model, ready to score.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hinet_data::{
+    Batch, Column, EncodeCounts, Encoder, InputColumn, Layout, Need, RequestColumns, Rows, Slot, UnknownScenario,
+};
+use hinet_model::{Artefact, Explainer, Manifest, Plan, PlanWorkspace, RowExplanation};
+
+use crate::ServeError;
+use crate::metrics::{Metrics, VersionMeters};
+use crate::refusal::Refusal;
+use crate::statistics::{Statistics, StatisticsLine};
+
+/// Row of a table that belongs to its most frequent value.
+const FIRST_VALUE: u32 = 2;
+/// Values shown of each column.
+const EXAMPLES: u32 = 3;
+
+/// A version of a model. Scoring does not change it: threads share one.
+#[derive(Debug)]
+pub(crate) struct Version {
+    /// The model's name in requests.
+    pub(crate) model: String,
+    /// The version's name.
+    pub(crate) version: String,
+    pub(crate) columns: RequestColumns,
+    pub(crate) tasks: Vec<String>,
+    pub(crate) scenarios: Vec<String>,
+    pub(crate) meters: VersionMeters,
+    pub(crate) counted: Statistics,
+    encoder: Arc<Encoder>,
+    plan: Plan<'static>,
+    explainer: Explainer,
+    groups: usize,
+}
+
+impl Version {
+    /// Reads an artefact and tries it.
+    pub(crate) fn load(
+        model: Option<&str>,
+        version: &str,
+        path: &Path,
+        metrics: &Metrics,
+    ) -> Result<Version, ServeError> {
+        let folder = artefact_folder(path).ok_or_else(|| ServeError::NoArtefact { path: path.to_owned() })?;
+        let Artefact { manifest, encoder, model: weights } = Artefact::load(&folder)?;
+        let name = model.map_or(manifest.name, str::to_owned);
+        let layout = &manifest.layout;
+        let version = Version {
+            meters: metrics.version(&name, version, layout),
+            counted: Statistics::default(),
+            model: name,
+            version: version.to_owned(),
+            columns: RequestColumns::new(&encoder),
+            tasks: layout.tasks.iter().map(|task| task.name.clone()).collect(),
+            groups: layout.groups(),
+            encoder,
+            scenarios: layout.scenarios.clone(),
+            explainer: Explainer::new(&weights),
+            plan: Plan::owning(weights),
+        };
+        version.try_out(layout).map_err(|problem| ServeError::SelfTest { path: folder, problem })?;
+        Ok(version)
+    }
+
+    /// The name that the artefact at a path gives its model.
+    pub(crate) fn name_of(path: &Path) -> Result<String, ServeError> {
+        let folder = artefact_folder(path).ok_or_else(|| ServeError::NoArtefact { path: path.to_owned() })?;
+        Ok(Manifest::read(&hinet_data::find_folder(&folder).join("manifest.json"))?.name)
+    }
+
+    /// The columns that are read, the scenario's first.
+    pub(crate) fn inputs(&self) -> &[InputColumn] {
+        self.columns.inputs()
+    }
+
+    /// How often it scored, and for how long.
+    pub(crate) fn statistics(&self) -> StatisticsLine {
+        self.counted.line(&self.model, &self.version)
+    }
+
+    /// Rows as the model reads them.
+    pub(crate) fn encode(&self, rows: &Rows) -> Result<Batch, Refusal> {
+        let mut counts = EncodeCounts::default();
+        let batch = self.encoder.encode(rows, Need::Features, &mut counts)?;
+        self.meters.encoded(&counts);
+        Ok(batch)
+    }
+
+    /// Scores rows: probabilities, `[rows, tasks]`, in the order of the batch.
+    pub(crate) fn score(&self, workspace: &mut PlanWorkspace, batch: &Batch) -> Vec<f32> {
+        let batch = batch.grouped(self.groups);
+        let (mut grouped, tasks) = (Vec::new(), self.tasks.len());
+        self.plan.score(workspace, &batch, &mut grouped);
+        self.meters.scored(&batch, &grouped);
+        let mut scores = vec![0.0; grouped.len()];
+        for (&place, row) in batch.position.iter().zip(grouped.chunks_exact(tasks)) {
+            scores[place as usize * tasks..][..tasks].copy_from_slice(row);
+        }
+        scores
+    }
+
+    /// What the model weighs for each row, in the order of the batch.
+    pub(crate) fn explain(&self, batch: &Batch) -> Vec<RowExplanation> {
+        self.explainer.explain(self.plan.embeddings(), batch)
+    }
+
+    /// A few values of a column that train had often, where its table knows them.
+    pub(crate) fn examples(&self, column: &str) -> Vec<String> {
+        let layout = self.encoder.layout();
+        let slot = layout.slots.iter().find(|slot| slot.feature() == column);
+        let Some(table) = slot.and_then(Slot::table) else { return Vec::new() };
+        (FIRST_VALUE..FIRST_VALUE + EXAMPLES).filter_map(|row| self.encoder.value(table, row)).collect()
+    }
+
+    /// Counts how far these scores, `[rows, tasks]`, are from those of another version for the same rows, task by task.
+    pub(crate) fn compare(&self, scores: &[f32], other_tasks: &[String], others: &[f32]) {
+        for (task, name) in self.tasks.iter().enumerate() {
+            let Some(other) = other_tasks.iter().position(|other| other == name) else { continue };
+            let rows = scores.chunks_exact(self.tasks.len()).zip(others.chunks_exact(other_tasks.len()));
+            rows.for_each(|(mine, theirs)| self.meters.shadowed(task, mine[task] - theirs[other]));
+        }
+    }
+
+    /// Scores a row of each scenario in which every feature is missing.
+    fn try_out(&self, layout: &Layout) -> Result<(), String> {
+        let batch = missing_everywhere(layout).grouped(self.groups);
+        let mut scores = Vec::new();
+        self.plan.score(&mut PlanWorkspace::default(), &batch, &mut scores);
+        match scores.iter().position(|score| !(0.0..=1.0).contains(score)) {
+            None => Ok(()),
+            Some(at) => {
+                let (row, task) = (at / self.tasks.len(), at % self.tasks.len());
+                let scenario = layout.scenarios.get(usize::from(batch.scenario[row])).map_or("unknown", String::as_str);
+                let (task, score) = (&self.tasks[task], scores[at]);
+                Err(format!("scenario `{scenario}`, task `{task}`: scored {score}, expected a number from 0 to 1"))
+            }
+        }
+    }
+}
+
+/// The artefact of a run folder, or the folder itself.
+pub(crate) fn artefact_folder(path: &Path) -> Option<PathBuf> {
+    let holds = |folder: &Path| hinet_data::find_folder(folder).join("manifest.json").is_file();
+    [path.to_owned(), path.join("model")].into_iter().find(|folder| holds(folder))
+}
+
+fn missing_everywhere(layout: &Layout) -> Batch {
+    let rows = layout.scenarios.len() + usize::from(layout.unknown == UnknownScenario::Mean);
+    let column = |slot: &Slot| match slot {
+        Slot::Lookup { .. } => Column::Ids(vec![0; rows]),
+        Slot::Bag { .. } => Column::Bag { offsets: vec![0; rows + 1], ids: Vec::new(), weights: None },
+        Slot::Dense { width, .. } => Column::Dense(vec![0.0; rows * width]),
+    };
+    Batch {
+        rows,
+        features: layout.slots.iter().map(column).collect(),
+        scenario: (0..rows as u16).collect(),
+        weight: vec![1.0; rows],
+        position: (0..rows as u32).collect(),
+        ..Batch::default()
+    }
+}
