@@ -45,6 +45,61 @@ fn the_clients_of_others_get_the_scores_of_predict() {
     }
 }
 
+#[test]
+fn every_model_of_the_zoo_scores_alike_by_every_protocol() {
+    let Some(python) = skip::python("every_model_of_the_zoo_scores_alike_by_every_protocol") else { return };
+    let place = Place::with_data();
+    let head = place.read("hinet.toml");
+    let head = head.split("[model]").next().expect("a part before the model");
+    let mut config = String::new();
+    std::fs::create_dir(place.path("predictions")).unwrap();
+    for preset in hinet_model::zoo::PRESETS {
+        let name = preset.name;
+        let train = "[train]\nepochs = 1\nmax_steps = 4\nbatch_size = 128\nthreads = 1\n";
+        place.write(&format!("{name}.toml"), &format!("{head}[model]\npreset = \"{name}\"\n\n{train}"));
+        place.succeeds(&format!("train {name}.toml --out {name} --quiet"));
+        place.succeeds(&format!("predict {name} --data test.csv --output predictions/{name}.csv --quiet"));
+        config.push_str(&format!("[[model]]\nrun = \"{name}\"\n"));
+    }
+    place.write("serve.toml", &config);
+    let serving = Serving::start(&place, "--config serve.toml");
+    let output = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/serve/zoo.py"))
+        .arg(&serving.address)
+        .args([place.path("test.csv"), place.path("predictions")])
+        .output()
+        .expect("Python starts");
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let agreed = format!("{} models agree", hinet_model::zoo::PRESETS.len());
+    assert!(output.status.success() && said.contains(&agreed), "{said}\n{errors}\n{}", serving.said());
+}
+
+#[test]
+fn what_is_encrypted_is_open_to_those_who_trust_its_certificate_alone() {
+    const NAME: &str = "what_is_encrypted_is_open_to_those_who_trust_its_certificate_alone";
+    let Some(python) = skip::python(NAME) else { return };
+    let place = trained();
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    let other = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).expect("a certificate");
+    place.write("certificate.pem", &made.cert.pem());
+    place.write("key.pem", &made.signing_key.serialize_pem());
+    place.write("other.pem", &other.signing_key.serialize_pem());
+    let config = |key: &str| format!("[tls]\ncertificate = \"certificate.pem\"\nkey = \"{key}\"\n");
+    place.write("serve.toml", &config("other.pem"));
+    place.refuses(1, "serve run --config serve.toml --port 0", &["certificate.pem", "other.pem"]);
+    place.write("serve.toml", &config("key.pem"));
+    let serving = Serving::start(&place, "run --config serve.toml");
+    assert!(serving.said().contains("listening at https://"), "{}", serving.said());
+    let output = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/serve/tls.py"))
+        .arg(&serving.address)
+        .arg(place.path("certificate.pem"))
+        .output()
+        .expect("Python starts");
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("as it should be"), "{said}\n{errors}\n{}", serving.said());
+}
+
 /// Requests made up from `docs/openapi.yaml`: no fault of the server, and no answer that the document does not describe.
 #[test]
 fn the_published_description_of_the_paths_is_kept_whatever_is_asked() {
