@@ -50,3 +50,6 @@ for format in csv parquet; do
     cat "$work/big-$format-run/timing.json"
     fresh "big-$format"
 done
+
+say "A thousand reloads of a server under load"
+HINET_RELOADS=1000 cargo test --release --locked -p hinet --test cli -- --nocapture reloads_under_load

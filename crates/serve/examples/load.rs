@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use http_body_util::{BodyExt, Full};
@@ -16,7 +15,7 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 
 /// Requests at most, whatever was asked for.
 const MOST: u64 = 2_000_000;
@@ -43,12 +42,16 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = Arc::new(options()?);
     let count = ((options.rate * options.seconds) as u64).min(MOST);
     let (sender, mut receiver) = mpsc::unbounded_channel();
-    let next = Arc::new(AtomicU64::new(0));
+    let (due, next) = mpsc::unbounded_channel();
+    let next = Arc::new(Mutex::new(next));
     let begun = Instant::now() + Duration::from_millis(100);
     for _ in 0..options.connections {
-        tokio::spawn(connection(Arc::clone(&options), Arc::clone(&next), count, begun, sender.clone()));
+        tokio::spawn(connection(Arc::clone(&options), Arc::clone(&next), sender.clone()));
     }
     drop(sender);
+    // A thread of its own: timers of the runtime are a millisecond too coarse.
+    let rate = options.rate;
+    std::thread::spawn(move || schedule(count, begun, rate, &due));
     let end = begun + Duration::from_secs_f64(options.seconds) + GRACE;
     let mut outcomes = Vec::with_capacity(count as usize);
     while let Ok(Some(outcome)) = tokio::time::timeout_at(end.into(), receiver.recv()).await {
@@ -58,22 +61,27 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-/// Takes the next request of the schedule, waits until it is due, sends it, and again.
+/// Says when each request is due.
+fn schedule(count: u64, begun: Instant, rate: f64, due: &mpsc::UnboundedSender<Instant>) {
+    for index in 0..count {
+        let time = begun + Duration::from_secs_f64(index as f64 / rate);
+        std::thread::sleep(time.saturating_duration_since(Instant::now()));
+        if due.send(time).is_err() {
+            return;
+        }
+    }
+}
+
+/// Sends a request when one is due, and again.
 async fn connection(
     options: Arc<Options>,
-    next: Arc<AtomicU64>,
-    count: u64,
-    begun: Instant,
+    next: Arc<Mutex<mpsc::UnboundedReceiver<Instant>>>,
     outcomes: mpsc::UnboundedSender<Outcome>,
 ) {
     let mut sender = None;
     loop {
-        let index = next.fetch_add(1, Ordering::Relaxed);
-        if index >= count {
-            return;
-        }
-        let due = begun + Duration::from_secs_f64(index as f64 / options.rate);
-        tokio::time::sleep_until(due.into()).await;
+        let due = next.lock().await.recv().await;
+        let Some(due) = due else { return };
         let code = match request(&options, &mut sender).await {
             Ok(code) => code,
             Err(_) => {

@@ -110,10 +110,9 @@ impl App {
             let (version, rows) = (Arc::clone(version), rows.clone());
             tokio::task::spawn_blocking(move || version.encode(&rows)).await.map_err(|_| failed())??
         };
-        let receiver = self.queue.submit(version, batch, asked.deadline)?;
+        let pending = self.queue.submit(version, batch, asked.deadline)?;
         let late = || Refusal::new(RefusalKind::Deadline, "the deadline passed before the scores were there");
-        let scored = tokio::time::timeout_at(asked.deadline.into(), receiver).await.map_err(|_| late())?;
-        let scored = scored.map_err(|_| failed())??;
+        let scored = tokio::time::timeout_at(asked.deadline.into(), pending.scored()).await.map_err(|_| late())??;
         self.metrics.waited(scored.waited);
         if let Some(shadow) = served.shadow_of(version) {
             self.score_in_shadow((version, &scored.scores), shadow, &rows, asked);
@@ -128,11 +127,11 @@ impl App {
         }
         // What the shadow cannot encode is counted by nobody: it was not asked.
         let Ok(batch) = shadow.encode(rows) else { return };
-        let Ok(receiver) = self.queue.submit(shadow, batch, asked.deadline) else { return };
+        let Ok(pending) = self.queue.submit(shadow, batch, asked.deadline) else { return };
         let (version, scores) = (answered.0.tasks.clone(), answered.1.to_vec());
         let shadow = Arc::clone(shadow);
         tokio::spawn(async move {
-            if let Ok(Ok(scored)) = receiver.await {
+            if let Ok(scored) = pending.scored().await {
                 shadow.compare(&scored.scores, &version, &scores);
             }
         });

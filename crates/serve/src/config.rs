@@ -86,7 +86,8 @@ pub struct LimitsConfig {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct BatchingConfig {
-    /// Rows of requests that are scored together, at most. A request of more rows is scored alone.
+    /// Rows of requests that are scored together, at most. A request of more rows is scored alone. More than the default
+    /// spare nothing: the weights of a model are read once for so many rows.
     pub max_rows: usize,
     /// Milliseconds that a request waits for others to come. 0: it waits for none, and those that came while others were
     /// scored go together.
@@ -101,7 +102,7 @@ pub struct BatchingConfig {
 pub struct LogConfig {
     /// Share of the requests that were answered as asked. 0: none.
     pub sample: f64,
-    /// Whether all that were refused are logged.
+    /// Whether those that were refused are logged; of more than 100 in a second, how many more there were.
     pub refused: bool,
 }
 
@@ -187,7 +188,7 @@ impl Default for LimitsConfig {
 
 impl Default for BatchingConfig {
     fn default() -> BatchingConfig {
-        BatchingConfig { max_rows: 256, max_delay_ms: 0.0, queue_rows: 4_096 }
+        BatchingConfig { max_rows: 128, max_delay_ms: 0.0, queue_rows: 4_096 }
     }
 }
 

@@ -8,12 +8,18 @@ use serde::Serialize;
 
 use crate::config::LogConfig;
 
+/// Refused requests that are written down in a second, at most: a server that refuses thousands must not drown in saying so.
+const REFUSED_PER_SECOND: u64 = 100;
+
 /// Which requests are written down.
 #[derive(Debug)]
 pub(crate) struct RequestLog {
     sample: f64,
     refused: bool,
     seen: AtomicU64,
+    /// The second that is counted in, since 1970, and what was refused in it.
+    second: AtomicU64,
+    in_second: AtomicU64,
 }
 
 /// What a handler leaves in its response for the log.
@@ -60,21 +66,26 @@ struct Line<'a> {
 
 impl RequestLog {
     pub(crate) fn new(config: &LogConfig) -> RequestLog {
-        RequestLog { sample: config.sample, refused: config.refused, seen: AtomicU64::new(0) }
+        RequestLog {
+            sample: config.sample,
+            refused: config.refused,
+            seen: AtomicU64::new(0),
+            second: AtomicU64::new(0),
+            in_second: AtomicU64::new(0),
+        }
     }
 
     /// Writes a request down, if it is one of those that are.
     pub(crate) fn write(&self, answered: Answered<'_>) {
-        let wanted = if answered.refused { self.refused } else { self.is_sampled() };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let wanted = if answered.refused { self.refused && self.has_room(now.as_secs()) } else { self.is_sampled() };
         if !wanted {
             return;
         }
         let Answered { method, path, code, time, trace, .. } = answered;
         let ms = |time: Duration| (time.as_secs_f64() * 1e6).round() / 1e3;
         let line = Line {
-            time: SystemTime::now()
-                .duration_since(UNIX_EPOCH)
-                .map_or(0.0, |time| (time.as_secs_f64() * 1e3).round() / 1e3),
+            time: (now.as_secs_f64() * 1e3).round() / 1e3,
             method,
             path,
             code,
@@ -90,6 +101,18 @@ impl RequestLog {
         text.push(b'\n');
         // A log that cannot be written must not stop the server.
         let _ = std::io::stderr().lock().write_all(&text);
+    }
+
+    /// Whether another refused request is written down in this second. How many were not is said in the next one.
+    fn has_room(&self, second: u64) -> bool {
+        if self.second.swap(second, Ordering::Relaxed) != second {
+            let refused = self.in_second.swap(0, Ordering::Relaxed);
+            if refused > REFUSED_PER_SECOND {
+                let more = refused - REFUSED_PER_SECOND;
+                let _ = writeln!(std::io::stderr(), "{{\"time\":{second},\"refused_more\":{more}}}");
+            }
+        }
+        self.in_second.fetch_add(1, Ordering::Relaxed) < REFUSED_PER_SECOND
     }
 
     /// Every so many requests one, evenly.
@@ -111,6 +134,8 @@ mod tests {
         let log = RequestLog::new(&LogConfig { sample: 0.1, refused: true });
         let sampled: Vec<usize> = (0..30).filter(|_| log.is_sampled()).collect();
         assert_eq!(sampled, [9, 19, 29]);
+        let refused = (0..250).filter(|_| log.has_room(7)).count();
+        assert_eq!((refused, log.has_room(8)), (100, true));
         let none = RequestLog::new(&LogConfig { sample: 0.0, refused: true });
         assert!(!(0..100).any(|_| none.is_sampled()));
     }

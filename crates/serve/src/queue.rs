@@ -1,8 +1,9 @@
 //! The queue of rows to be scored, and the threads that score them.
 //!
 //! There is one queue for all models, bounded in rows. A thread takes the job that waited longest and, with it, jobs of the
-//! same version of the same model, so that what came while others were scored is scored together. Threads of computation are
-//! no threads of the network: a server that computes with all it has still answers questions about its health.
+//! same version of the same model, so that what came while others were scored is scored together. Where threads have nothing to
+//! do, they share the rows of a request. Threads of computation are no threads of the network: a server that computes with all
+//! it has still answers questions about its health.
 
 use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
@@ -19,6 +20,11 @@ use crate::config::BatchingConfig;
 use crate::metrics::Metrics;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::version::Version;
+
+/// Fewest rows of a part of a request: with fewer, reading the weights for each part costs more than it brings.
+const PART: usize = 24;
+
+const FAILED: &str = "scoring failed; the server's log says why";
 
 /// Where jobs wait, and the threads that do them.
 #[derive(Debug)]
@@ -38,7 +44,13 @@ pub(crate) struct Scored {
     pub(crate) computed: Duration,
 }
 
-/// Rows of one request.
+/// Scores to come, in parts.
+#[derive(Debug)]
+pub(crate) struct Pending {
+    parts: Vec<oneshot::Receiver<Result<Scored, Refusal>>>,
+}
+
+/// Rows of one request, or a part of them.
 struct Job {
     version: Arc<Version>,
     batch: Batch,
@@ -60,6 +72,8 @@ struct State {
     jobs: VecDeque<Job>,
     /// Of all jobs together.
     rows: usize,
+    /// Threads that wait for jobs.
+    idle: usize,
     closed: bool,
 }
 
@@ -87,28 +101,28 @@ impl Queue {
     }
 
     /// Puts rows into the queue; the scores come through what is returned.
-    pub(crate) fn submit(
-        &self,
-        version: &Arc<Version>,
-        batch: Batch,
-        deadline: Instant,
-    ) -> Result<oneshot::Receiver<Result<Scored, Refusal>>, Refusal> {
-        let (answer, receiver) = oneshot::channel();
-        let job = Job { version: Arc::clone(version), batch, queued: Instant::now(), deadline, answer };
+    pub(crate) fn submit(&self, version: &Arc<Version>, batch: Batch, deadline: Instant) -> Result<Pending, Refusal> {
         let mut state = self.shared.lock();
         if state.closed {
             return Err(Refusal::new(RefusalKind::Unavailable, "the server is stopping"));
         }
         // A request larger than the queue is taken when nothing else waits.
-        if state.rows > 0 && state.rows + job.batch.rows > self.shared.config.queue_rows {
+        if state.rows > 0 && state.rows + batch.rows > self.shared.config.queue_rows {
             return Err(busy(state.rows));
         }
-        state.rows += job.batch.rows;
+        let idle = if state.jobs.is_empty() { state.idle } else { 0 };
+        state.rows += batch.rows;
         self.shared.metrics.queue_rows(state.rows);
-        state.jobs.push_back(job);
+        let queued = Instant::now();
+        let mut pending = Pending { parts: Vec::new() };
+        for batch in split(batch, idle) {
+            let (answer, receiver) = oneshot::channel();
+            state.jobs.push_back(Job { version: Arc::clone(version), batch, queued, deadline, answer });
+            pending.parts.push(receiver);
+        }
         drop(state);
-        self.shared.changed.notify_one();
-        Ok(receiver)
+        pending.parts.iter().for_each(|_| self.shared.changed.notify_one());
+        Ok(pending)
     }
 
     /// Refuses rows that could not be taken anyway, before they are read.
@@ -135,6 +149,37 @@ impl Drop for Queue {
     }
 }
 
+impl Pending {
+    /// All scores, once they are there.
+    pub(crate) async fn scored(self) -> Result<Scored, Refusal> {
+        let mut all: Option<Scored> = None;
+        for part in self.parts {
+            let failed = || Refusal::new(RefusalKind::Internal, FAILED);
+            let part = part.await.map_err(|_| failed())??;
+            match &mut all {
+                None => all = Some(part),
+                Some(all) => {
+                    all.scores.extend(part.scores);
+                    all.waited = all.waited.max(part.waited);
+                    all.computed = all.computed.max(part.computed);
+                }
+            }
+        }
+        all.ok_or_else(|| Refusal::new(RefusalKind::Internal, FAILED))
+    }
+}
+
+/// Rows in as many parts as threads have nothing to do, if each is worth the trouble.
+fn split(batch: Batch, idle: usize) -> Vec<Batch> {
+    let parts = idle.min(batch.rows / PART).max(1);
+    if parts == 1 {
+        return vec![batch];
+    }
+    let rows = batch.rows.div_ceil(parts);
+    let part = |first: usize| batch.take(&(first as u32..(first + rows).min(batch.rows) as u32).collect::<Vec<_>>());
+    (0..batch.rows).step_by(rows).map(part).collect()
+}
+
 impl Shared {
     /// No job is half in the queue when a thread panics, so that what it left is whole.
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -155,7 +200,9 @@ impl Shared {
             } else if state.closed {
                 return None;
             } else {
+                state.idle += 1;
                 state = self.changed.wait(state).unwrap_or_else(std::sync::PoisonError::into_inner);
+                state.idle -= 1;
             }
         }
         let jobs = state.take(self.config.max_rows);
@@ -252,7 +299,7 @@ fn answer(jobs: Vec<Job>, scores: Option<Vec<f32>>, begun: Instant, computed: Du
                 waited: begun.duration_since(job.queued),
                 computed,
             }),
-            None => Err(Refusal::new(RefusalKind::Internal, "scoring failed; the server's log says why")),
+            None => Err(Refusal::new(RefusalKind::Internal, FAILED)),
         };
         from += numbers;
         let _ = job.answer.send(scored);
