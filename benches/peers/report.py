@@ -137,5 +137,6 @@ class Report:
         return json.dumps(self.facts | {name: getattr(self, name) for name in names}, indent=2) + "\n"
 
     def write(self, folder):
+        folder.mkdir(parents=True, exist_ok=True)
         (folder / "bench-peers.md").write_text(self.markdown())
         (folder / "bench-peers.json").write_text(self.to_json())

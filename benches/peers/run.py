@@ -6,6 +6,7 @@ target/bench-peers.md and target/bench-peers.json. What cannot run stands in bot
 """
 
 import argparse
+import math
 import sys
 
 import alone
@@ -21,15 +22,31 @@ import vw
 PARTS = {part.NAME: part for part in (train, rechub, alone, infer, encode, vw)}
 
 
-def options():
+def count(text):
+    """One or more."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is too few, there must be 1 or more")
+    return value
+
+
+def duration(text):
+    """Seconds that can pass."""
+    value = float(text)
+    if not (math.isfinite(value) and value > 0):
+        raise argparse.ArgumentTypeError(f"{text} is no number of seconds above 0")
+    return value
+
+
+def options(words=None):
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, help="runs of each engine (5)")
-    parser.add_argument("--seconds", type=float, help="how long a run is timed, but in `encode` and `vw` (3)")
-    parser.add_argument("--batch", type=int, nargs="+", help="rows of a batch in `train` and `hinet` (1024 4096)")
+    parser.add_argument("--rounds", type=count, help="runs of each engine (5)")
+    parser.add_argument("--seconds", type=duration, help="how long a run is timed, but in `encode` and `vw` (3)")
+    parser.add_argument("--batch", type=count, nargs="+", help="rows of a batch in `train` and `hinet` (1024 4096)")
     parser.add_argument("--parts", default=",".join(PARTS), help="some of %(default)s")
     parser.add_argument("--quick", action="store_true", help="a smoke run: one round, half a second, small tables and files")
     parser.add_argument("--python", help="a Python that has the peers, instead of a virtual environment below target/")
-    given = parser.parse_args()
+    given = parser.parse_args(words)
     given.rounds = given.rounds or (1 if given.quick else 5)
     given.seconds = given.seconds or (0.5 if given.quick else 3)
     given.batch = given.batch or ([1024] if given.quick else [1024, 4096])
@@ -37,6 +54,9 @@ def options():
     unknown = [part for part in given.parts if part not in PARTS]
     if unknown:
         parser.error(f"no part {unknown[0]!r}: there are {', '.join(PARTS)}")
+    for option, values in (("--parts", given.parts), ("--batch", given.batch)):
+        if len(set(values)) < len(values):
+            parser.error(f"{option} names something twice: its numbers would stand under the same keys")
     return given
 
 

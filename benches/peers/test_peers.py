@@ -18,6 +18,7 @@ import train
 import vw
 from engine import Case, Engine, Failed, Ratio, run, run_in_turn, why
 from report import Report, number, ratio, summary
+from run import options
 
 CASE = Case(
     "batch 1024",
@@ -99,6 +100,26 @@ class Failures(unittest.TestCase):
         self.assertIn("signal 9", why(-9, "ignored"))
 
 
+class Options(unittest.TestCase):
+    def test_what_would_measure_nothing_is_refused(self):
+        for words, said in [
+            (["--rounds", "-1"], "1 or more"), (["--rounds", "0"], "1 or more"), (["--rounds", "many"], "--rounds"),
+            (["--seconds", "0"], "above 0"), (["--seconds", "nan"], "above 0"), (["--seconds", "inf"], "above 0"),
+            (["--batch", "0"], "1 or more"), (["--batch", "1024", "-5"], "1 or more"), (["--batch", "8", "8"], "twice"),
+            (["--parts", "train,train"], "twice"), (["--parts", "train,"], "no part ''"),
+        ]:
+            heard = io.StringIO()
+            with self.subTest(words), contextlib.redirect_stderr(heard), self.assertRaises(SystemExit) as ended:
+                options(words)
+            self.assertEqual(ended.exception.code, 2)
+            self.assertIn(said, heard.getvalue())
+
+    def test_what_is_left_out_has_its_default(self):
+        given, quick = options([]), options(["--quick", "--rounds", "2"])
+        self.assertEqual((given.rounds, given.seconds, given.batch), (5, 3, [1024, 4096]))
+        self.assertEqual((quick.rounds, quick.seconds, quick.batch), (2, 0.5, [1024]))
+
+
 class Keys(unittest.TestCase):
     """The parts as they are, with programs that do not exist."""
 
@@ -138,7 +159,12 @@ class Keys(unittest.TestCase):
         with mock.patch.object(train, "flags", lambda: ["avx2"]):
             made = self.report(quick=True)
         self.assertIsNone(made.ratios["train_bf16_1t"])
-        self.assertEqual(made.reasons["train_bf16_1t"], "the processor lacks AMX")
+        self.assertEqual(made.reasons["train_bf16_1t"], "the processor lacks AMX, and hinet computes in f32 alone")
+
+    def test_bf16_is_null_with_a_reason_on_a_processor_with_amx_too(self):
+        with mock.patch.object(train, "flags", lambda: ["amx_bf16"]):
+            made = self.report(quick=True)
+        self.assertEqual(made.reasons["train_bf16_1t"], "hinet computes in f32 alone")
 
 
 class Table(unittest.TestCase):
@@ -156,6 +182,12 @@ class Table(unittest.TestCase):
         made = json.loads(measured({"ours": [30] * 3, "theirs": [10] * 3}).to_json())
         self.assertEqual(made["ratios"], {"train_best_1t": 3.0, "train_absent_1t": None})
         self.assertEqual(len(made["cells"]), 3)
+
+    def test_a_folder_that_is_not_there_is_made(self):
+        with tempfile.TemporaryDirectory() as folder:
+            target = pathlib.Path(folder) / "not" / "there"
+            measured({"ours": [30] * 3, "theirs": [10] * 3}).write(target)
+            self.assertEqual({path.name for path in target.iterdir()}, {"bench-peers.md", "bench-peers.json"})
 
     def test_numbers_have_the_digits_that_say_something(self):
         self.assertEqual([number(value) for value in (None, 12345.6, 0.43219, 7.5)], ["-", "12,346", "0.4322", "7.5"])

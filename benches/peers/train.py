@@ -7,6 +7,7 @@ from engine import Case, Engine, Ratio, attempt
 
 NAME = "train"
 VARIANTS = ("naive", "naive-sparse", "best")
+F32_ALONE = "hinet computes in f32 alone"
 NOTES = [
     "The reference HiNet of `experiments/reference.toml`: 20 columns of 100,000 values x 16, embeddings and update included. All "
     "engines train on the same eight batches in turn; the median step counts, the first on each batch does not (of a slow engine "
@@ -16,7 +17,8 @@ NOTES = [
     "SparseAdam for the table and fused Adam for the rest. `best-bf16`: that in autocast. `torch.compile` is left out: it wants a "
     "C++ compiler, and the rows of each scenario differ from batch to batch.",
     "hinet: Adam for dense parameters, Adam on touched rows for tables.",
-    "`train_bf16_*` is hinet in bf16 over `best-bf16`, `train_bf16_best_*` hinet in bf16 over `best` in f32.",
+    "`train_bf16_*` is hinet in bf16 over `best-bf16`, `train_bf16_best_*` hinet in bf16 over `best` in f32: without a value, since "
+    f"{F32_ALONE}.",
 ]
 
 
@@ -31,6 +33,7 @@ def case(context, threads, rows, lacks):
     path, unwritten = batches(context, rows)
     few = None if (os.cpu_count() or 1) >= threads else "the machine has one core"
     no_amx = None if "amx_bf16" in flags() else "the processor lacks AMX"
+    no_bf16 = f"{no_amx}, and {F32_ALONE}" if no_amx else F32_ALONE
     numbers = [threads, rows, context.seconds]
     suffix = f"_{threads}t" + ("" if rows == 1024 else f"_b{rows}")
 
@@ -41,7 +44,7 @@ def case(context, threads, rows, lacks):
     engines = [
         Engine("hinet", context.hinet("step", *numbers), few),
         *map(torch, VARIANTS),
-        Engine("hinet bf16", context.hinet("step", *numbers, "--precision", "bf16"), few or no_amx),
+        Engine("hinet bf16", context.hinet("step", *numbers, "--precision", "bf16"), few or no_bf16),
         torch("best-bf16", lacks or no_amx),
     ]
     ratios = [Ratio(f"train_{variant.replace('-', '_')}{suffix}", "hinet", variant) for variant in VARIANTS]
