@@ -10,6 +10,7 @@ import json
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,12 @@ RECORD = ROOT / "benches" / "instructions.json"
 ROWS = [256]
 # Beyond this share of change a count is worth a look.
 NOTABLE = 0.01
+
+
+def check():
+    """Nothing is built in vain."""
+    if not shutil.which("valgrind"):
+        sys.exit("counting instructions needs valgrind, which is not installed (https://valgrind.org)")
 
 
 def build():
@@ -41,6 +48,7 @@ def instructions(program, rows, steps):
 
 
 def main():
+    check()
     program = build()
     counts = {}
     for rows in ROWS:
