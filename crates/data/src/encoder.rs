@@ -148,6 +148,11 @@ impl Encoder {
         json::read(text, file)
     }
 
+    /// All that encoded rows depend on, as text: encoders with the same one give the same rows.
+    pub(crate) fn rules(&self) -> String {
+        json::rules(self)
+    }
+
     /// Derives the layout.
     fn new(fitted: Fitted, tasks: Vec<Task>) -> Encoder {
         let layout = Layout {

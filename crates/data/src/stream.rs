@@ -62,7 +62,9 @@ impl TrainStream {
 
     /// The same stream with its encoded rows kept in a file of `folder`, which later epochs and later streams read in place of the source:
     /// the first epoch that is read to its end writes it. It is taken up only if encoder, split, and names, sizes, times and contents of
-    /// the source's files are what they were, and every byte is. Rows in memory are not kept in files.
+    /// the source's files are what they were (files above 64 MiB: some of their contents), and every byte is. Should it change later, the
+    /// source is read again. Streams with other encoders, and other programs, may use the same folder; it keeps the four files used last.
+    /// Rows in memory are not kept in files.
     ///
     /// # Errors
     /// If a file of the source cannot be read. A cache that cannot be used or written is no error: see

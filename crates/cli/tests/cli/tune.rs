@@ -50,6 +50,27 @@ fn the_test_rows_are_not_looked_at() {
 }
 
 #[test]
+fn trials_with_other_buckets_do_not_touch_each_others_file_of_encoded_rows() {
+    let place = place();
+    let metrics = |folder: &str| {
+        let tuned: serde_json::Value = serde_json::from_str(&place.read(&format!("{folder}/tune.json"))).expect("JSON");
+        let trials = tuned["trials"].as_array().expect("a list");
+        trials.iter().map(|trial| trial["metric"].clone()).collect::<Vec<_>>()
+    };
+    place.succeeds("tune hinet.toml --out plain --jobs 2");
+    let config = place.read("hinet.toml").replace("[data]\n", "[data]\ncache_mb = 0\ncache_dir = \"cache\"\n");
+    place.write("hinet.toml", &config);
+    for folder in ["writes", "reads"] {
+        let output = place.run(&format!("tune hinet.toml --out {folder} --jobs 2"));
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !talk.contains("cached rows"), "{talk}");
+        assert_eq!(metrics(folder), metrics("plain"));
+    }
+    let files: Vec<_> = place.path("cache").read_dir().expect("a folder").flatten().collect();
+    assert!((2..=4).contains(&files.len()), "{files:?}");
+}
+
+#[test]
 fn trials_are_told_one_by_one_and_shown_the_best_first() {
     let place = place();
     let output = place.run("tune hinet.toml --out tuned --jobs 1");

@@ -57,6 +57,15 @@ pub(super) fn write(encoder: &Encoder) -> String {
     String::from_utf8(out).expect("JSON is UTF-8")
 }
 
+/// All that encoded rows depend on: what is written but for the widths of tables and the weights of tasks.
+pub(super) fn rules(encoder: &Encoder) -> String {
+    let Fitted { encoder_version, scenario, weight, user, request, tasks, features, tables } = &encoder.fitted;
+    let tasks: Vec<_> = tasks.iter().map(SavedTask::rule).collect();
+    let tables: Vec<_> = tables.iter().map(|Table { name, dim: _, ids }| (name, ids)).collect();
+    let all = (encoder_version, scenario, weight, user, request, tasks, features, tables);
+    serde_json::to_string(&all).expect("an encoder has no keys or numbers that JSON lacks")
+}
+
 pub(super) fn read(text: &str, file: &Path) -> Result<Encoder, DataError> {
     let refused = |problem: String| DataError::Format { file: file.to_owned(), format: "an encoder", problem };
     let version: Version = serde_json::from_str(text).map_err(|error| refused(error.to_string()))?;

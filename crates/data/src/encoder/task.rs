@@ -109,4 +109,9 @@ impl SavedTask {
             weight: config.weight,
         }
     }
+
+    /// What labels depend on: all but the weight.
+    pub(super) fn rule(&self) -> (&str, &str, Option<&str>) {
+        (&self.name, &self.label, self.filter.as_deref())
+    }
 }

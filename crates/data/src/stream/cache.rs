@@ -4,7 +4,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::store::{Index, Key, StoredFile, Writing, check};
+use super::store::{Key, StoredFile, Writing, check, sweep};
 use crate::{Batch, DataError, EncodeCounts, Encoder, Rows, Source};
 
 /// What was kept of a stream's rows, shared by all of its epochs and by the runs that share it.
@@ -42,8 +42,8 @@ pub(super) struct Kept {
 struct Disk {
     path: PathBuf,
     key: Arc<Key>,
-    /// What the file holds, once it is there and was found whole.
-    index: Option<Arc<Index>>,
+    /// Once it is there and was found whole; open, so that what becomes of its name does not matter.
+    stored: Option<Arc<StoredFile>>,
     /// An epoch writes it, so that another one at the same time need not; or it cannot be written.
     taken: bool,
 }
@@ -52,7 +52,7 @@ struct Disk {
 pub(super) enum Place {
     Files,
     Memory(Arc<Kept>),
-    Disk(StoredFile, Arc<Index>),
+    Disk(Arc<StoredFile>),
 }
 
 impl Cache {
@@ -70,18 +70,19 @@ impl Cache {
         }
         let key = Key::of(source, encoder)?;
         let path = folder.join(key.file_name());
+        sweep(folder);
         let found = check(&path, &key, source.chunks().len());
         let mut state = self.state();
-        let index = match found {
+        let stored = match found {
             None => None,
-            Some(Ok(index)) => Some(Arc::new(index)),
+            Some(Ok(stored)) => Some(Arc::new(stored)),
             Some(Err(why)) => {
                 let file = path.display();
                 state.notes.push(format!("the cached rows in `{file}` are not used and will be written anew: {why}"));
                 None
             }
         };
-        state.disk = Some(Disk { path, key: Arc::new(key), index, taken: false });
+        state.disk = Some(Disk { path, key: Arc::new(key), stored, taken: false });
         Ok(())
     }
 
@@ -92,19 +93,27 @@ impl Cache {
 
     /// Where the rows of the next epoch come from.
     pub(super) fn place(&self) -> Place {
-        let mut state = self.state();
+        let state = self.state();
         if let Some(kept) = &state.memory.kept {
             return Place::Memory(Arc::clone(kept));
         }
-        let Some(disk) = &mut state.disk else { return Place::Files };
-        // A file that is gone meanwhile is written anew.
-        let opened = disk.index.take().and_then(|index| Some((StoredFile::open(&disk.path).ok()?, index)));
-        match opened {
-            Some((file, index)) => {
-                disk.index = Some(Arc::clone(&index));
-                Place::Disk(file, index)
-            }
+        match state.disk.as_ref().and_then(|disk| disk.stored.as_ref()) {
+            Some(stored) => Place::Disk(Arc::clone(stored)),
             None => Place::Files,
+        }
+    }
+
+    /// Rows of a file turned out not to be what they were: whoever reads next writes it anew.
+    pub(super) fn give_up(&self, stored: &Arc<StoredFile>, why: &str) {
+        let mut state = self.state();
+        let Some(disk) = &mut state.disk else { return };
+        // Of epochs that run at the same time the first one says it.
+        if disk.stored.take_if(|held| Arc::ptr_eq(held, stored)).is_some() {
+            let file = stored.path().display();
+            let read = "the data is read in its place, and it will be written anew";
+            state
+                .notes
+                .push(format!("the cached rows in `{file}` have changed since they were found whole ({why}): {read}"));
         }
     }
 
@@ -115,7 +124,7 @@ impl Cache {
         let kept = || Kept { chunks: vec![Vec::new(); chunks], counts: EncodeCounts::default() };
         let fits = !state.memory.too_small && distinct_files(source);
         let memory = fits.then(|| Filling { limit: state.memory.limit, bytes: 0, kept: kept() });
-        let free = state.disk.as_mut().filter(|disk| disk.index.is_none() && !disk.taken);
+        let free = state.disk.as_mut().filter(|disk| disk.stored.is_none() && !disk.taken);
         let begun = free.map(|disk| {
             disk.taken = true;
             Writing::begin(&disk.path, &disk.key, chunks)
@@ -173,9 +182,9 @@ impl Keeper {
             self.cache.state().memory.kept = Some(Arc::new(filling.kept));
         }
         match self.disk.take().map(Writing::finish) {
-            Some(Ok(index)) => {
+            Some(Ok(stored)) => {
                 if let Some(disk) = &mut self.cache.state().disk {
-                    (disk.index, disk.taken) = (Some(Arc::new(index)), false);
+                    (disk.stored, disk.taken) = (Some(Arc::new(stored)), false);
                 }
             }
             Some(Err(error)) => self.cannot_write(&error),

@@ -7,22 +7,27 @@
 //! | index | as JSON: the blocks of each chunk of the source with place, bytes and checksum; the counts of all rows |
 //! | tail | place and length of the index, xxh3 of head and index (64 bits each), `hinetend` |
 //!
-//! The key is all that the rows depend on: the encoder, the split, and of each file the name, size, time of change and some of its content. It
-//! is written out, so that a file that does not fit can say why. The file is written beside and renamed, so that it is whole or not there.
+//! The key is all that the rows depend on: the encoder, the split, and of each file the name, size, time of change and content. Its hash is in
+//! the file's name, so that runs with other features have files of their own. The file is written beside and renamed, so that it is whole or
+//! not there, and stays open for whoever found it whole: what is put in its place, or takes it away, does not touch them.
 
 mod codec;
+mod folder;
 mod key;
+mod writing;
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::xxh3_64;
 
+pub(super) use self::folder::sweep;
 pub(super) use self::key::Key;
-use crate::durable::sync_folder;
-use crate::{Batch, DataError, EncodeCounts};
+pub(super) use self::writing::Writing;
+use crate::{Batch, EncodeCounts};
 
 const HEAD: &[u8; 8] = b"hinetrow";
 const TAIL: &[u8; 8] = b"hinetend";
@@ -48,101 +53,90 @@ pub(super) struct Block {
 /// Why a file's rows are not taken.
 type Why = String;
 
-/// What the file at `path` holds, if its rows are those of `key` and whole to the last byte; else why they are not. Nothing if there is no file.
-pub(super) fn check(path: &Path, key: &Key, chunks: usize) -> Option<Result<Index, Why>> {
-    match StoredFile::open(path) {
-        Ok(mut file) => Some(file.check(key, chunks)),
+/// The file at `path`, if its rows are those of `key` and whole to the last byte; else why they are not. Nothing if there is no file.
+pub(super) fn check(path: &Path, key: &Key, chunks: usize) -> Option<Result<StoredFile, Why>> {
+    match File::open(path) {
+        Ok(file) => Some(Checking { file, buffer: Vec::new() }.run(path, key, chunks)),
         Err(error) if error.kind() == io::ErrorKind::NotFound => None,
         Err(error) => Some(Err(format!("it cannot be read: {error}"))),
     }
 }
 
-/// A file of encoded rows, opened for reading.
+/// A file of encoded rows that was found whole, open for reading.
 #[derive(Debug)]
 pub(super) struct StoredFile {
-    file: File,
     path: PathBuf,
-    buffer: Vec<u8>,
+    index: Index,
+    /// Epochs that run at the same time share its place.
+    file: Mutex<File>,
 }
 
 impl StoredFile {
-    /// Opens rows that were checked before.
-    pub(super) fn open(path: &Path) -> io::Result<StoredFile> {
-        Ok(StoredFile { file: File::open(path)?, path: path.to_owned(), buffer: Vec::new() })
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
-    /// The rows of a block.
-    ///
-    /// # Errors
-    /// If the file was changed since it was checked.
-    pub(super) fn batch(&mut self, block: Block) -> Result<Batch, DataError> {
-        let found = self.load(block).map(|()| codec::read(&self.buffer));
-        found.ok().flatten().ok_or_else(|| DataError::Format {
-            file: self.path.clone(),
-            format: "a cache of encoded rows",
-            problem: "it was whole when it was opened and has changed since; delete it and start again".to_owned(),
-        })
+    pub(super) fn index(&self) -> &Index {
+        &self.index
     }
 
-    fn check(&mut self, key: &Key, chunks: usize) -> Result<Index, Why> {
+    /// The rows of a block; `buffer` is for its bytes. Else why they cannot be had: somebody wrote into the file, or the disk is broken.
+    pub(super) fn batch(&self, block: Block, buffer: &mut Vec<u8>) -> Result<Batch, Why> {
+        let loaded = load(&mut self.file.lock().unwrap_or_else(PoisonError::into_inner), block, buffer);
+        let batch = loaded.map_err(|error| error.to_string())?;
+        codec::read(batch).ok_or_else(|| "rows are no rows".to_owned())
+    }
+}
+
+/// A file that is looked at.
+struct Checking {
+    file: File,
+    buffer: Vec<u8>,
+}
+
+impl Checking {
+    fn run(mut self, path: &Path, key: &Key, chunks: usize) -> Result<StoredFile, Why> {
+        let index = self.index(key, chunks)?;
+        folder::used(&self.file);
+        Ok(StoredFile { path: path.to_owned(), index, file: Mutex::new(self.file) })
+    }
+
+    fn index(&mut self, key: &Key, chunks: usize) -> Result<Index, Why> {
         let damaged = |error: io::Error| format!("it is damaged: {error}");
         let head = self.head(key)?;
         let length = self.file.seek(SeekFrom::End(0)).map_err(damaged)?;
         let tail_at = length.checked_sub(TAIL_BYTES).ok_or("it is cut short")?;
-        self.fill(tail_at, TAIL_BYTES).map_err(damaged)?;
-        let word = |at: usize| u64::from_le_bytes(self.buffer[at..at + 8].try_into().expect("eight bytes"));
+        let tail = fill(&mut self.file, tail_at, TAIL_BYTES, &mut self.buffer).map_err(damaged)?;
+        let word = |at: usize| u64::from_le_bytes(tail[at..at + 8].try_into().expect("eight bytes"));
         let (at, bytes, sum) = (word(0), word(8), word(16));
-        if self.buffer[24..] != *TAIL || at.checked_add(bytes) != Some(tail_at) {
+        if tail[24..] != *TAIL || at.checked_add(bytes) != Some(tail_at) {
             return Err("it is cut short".to_owned());
         }
-        self.fill(at, bytes).map_err(damaged)?;
-        if xxh3_64(&[head.as_slice(), &self.buffer].concat()) != sum {
+        let json = fill(&mut self.file, at, bytes, &mut self.buffer).map_err(damaged)?;
+        if xxh3_64(&[&head, json].concat()) != sum {
             return Err("it is damaged: its index has another checksum".to_owned());
         }
-        let index: Index = serde_json::from_slice(&self.buffer).map_err(|error| format!("it is damaged: {error}"))?;
+        let index: Index = serde_json::from_slice(json).map_err(|error| format!("it is damaged: {error}"))?;
         if index.chunks.len() != chunks {
             return Err("it is of files with other parts".to_owned());
         }
         for &block in index.chunks.iter().flatten() {
-            self.load(block).map_err(damaged)?;
+            load(&mut self.file, block, &mut self.buffer).map_err(damaged)?;
         }
         Ok(index)
     }
 
     /// The bytes before the first block, if they are those of `key`.
     fn head(&mut self, key: &Key) -> Result<Vec<u8>, Why> {
-        let wanted = head(key);
-        let mut start = [0; 16];
-        let no_cache = |_| "it is no cache of encoded rows".to_owned();
-        self.file.read_exact(&mut start).map_err(no_cache)?;
-        let word = |at: usize| u32::from_le_bytes(start[at..at + 4].try_into().expect("four bytes"));
-        if start[..8] != *HEAD {
-            return Err("it is no cache of encoded rows".to_owned());
+        let no_cache = || "it is no cache of encoded rows".to_owned();
+        let (version, found) = read_head(&mut self.file).ok_or_else(no_cache)?;
+        if version != VERSION {
+            return Err(format!("it is of version {version} and this program writes {VERSION}"));
         }
-        if word(8) != VERSION {
-            return Err(format!("it is of version {} and this program writes {VERSION}", word(8)));
+        if found != key.text().as_bytes() {
+            return Err("it is damaged, or of other data, another split or other features".to_owned());
         }
-        let mut found = Vec::new();
-        Read::take(&mut self.file, u64::from(word(12))).read_to_end(&mut found).map_err(no_cache)?;
-        if wanted[16..] != *found {
-            return Err(key.difference(&found));
-        }
-        Ok(wanted)
-    }
-
-    /// Reads the bytes of a block, and compares their checksum.
-    fn load(&mut self, block: Block) -> io::Result<()> {
-        self.fill(block.at, block.bytes)?;
-        let whole = xxh3_64(&self.buffer) == block.xxh3;
-        if whole { Ok(()) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "rows have another checksum")) }
-    }
-
-    fn fill(&mut self, at: u64, bytes: u64) -> io::Result<()> {
-        self.buffer.clear();
-        self.file.seek(SeekFrom::Start(at))?;
-        // Not reserved ahead: a damaged index may ask for any number of bytes.
-        Read::take(&mut self.file, bytes).read_to_end(&mut self.buffer)?;
-        if self.buffer.len() as u64 == bytes { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+        Ok(head(key))
     }
 }
 
@@ -151,67 +145,27 @@ fn head(key: &Key) -> Vec<u8> {
     [HEAD, &VERSION.to_le_bytes()[..], &(key.len() as u32).to_le_bytes(), key].concat()
 }
 
-/// A file of encoded rows that is being written beside its place. Dropped before [`finish`](Writing::finish) it leaves nothing.
-#[derive(Debug)]
-pub(super) struct Writing {
-    file: Option<BufWriter<File>>,
-    beside: PathBuf,
-    path: PathBuf,
-    head: Vec<u8>,
-    at: u64,
-    index: Index,
-    buffer: Vec<u8>,
+/// Version and key of a file of encoded rows; nothing if it is none.
+fn read_head(file: &mut File) -> Option<(u32, Vec<u8>)> {
+    let mut start = [0; 16];
+    file.read_exact(&mut start).ok()?;
+    let word = |at: usize| u32::from_le_bytes(start[at..at + 4].try_into().expect("four bytes"));
+    let mut key = Vec::new();
+    let read = start[..8] == *HEAD && file.take(u64::from(word(12))).read_to_end(&mut key).is_ok();
+    read.then_some((word(8), key))
 }
 
-impl Writing {
-    pub(super) fn begin(path: &Path, key: &Key, chunks: usize) -> io::Result<Writing> {
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder)?;
-        }
-        // Two programs may fill the same cache at once; the last one's stays, and both are the same.
-        let beside = path.with_extension(format!("{}.new", std::process::id()));
-        let mut file = BufWriter::with_capacity(1 << 20, File::create(&beside)?);
-        let head = head(key);
-        file.write_all(&head)?;
-        let index = Index { chunks: vec![Vec::new(); chunks], counts: EncodeCounts::default() };
-        let at = head.len() as u64;
-        Ok(Writing { file: Some(file), beside, path: path.to_owned(), head, at, index, buffer: Vec::new() })
-    }
-
-    /// Adds the next rows of a chunk.
-    pub(super) fn add(&mut self, chunk: usize, batch: &Batch, counts: &EncodeCounts) -> io::Result<()> {
-        self.buffer.clear();
-        codec::write(batch, &mut self.buffer);
-        let bytes = self.buffer.len() as u64;
-        self.index.chunks[chunk].push(Block { at: self.at, bytes, xxh3: xxh3_64(&self.buffer) });
-        self.index.counts.merge(counts);
-        self.at += bytes;
-        self.file.as_mut().map_or(Ok(()), |file| file.write_all(&self.buffer))
-    }
-
-    /// Puts the file in its place.
-    pub(super) fn finish(mut self) -> io::Result<Index> {
-        let index = serde_json::to_vec(&self.index)?;
-        let sum = xxh3_64(&[self.head.as_slice(), &index].concat());
-        if let Some(mut file) = self.file.take() {
-            file.write_all(&index)?;
-            for word in [self.at, index.len() as u64, sum] {
-                file.write_all(&word.to_le_bytes())?;
-            }
-            file.write_all(TAIL)?;
-            file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-            std::fs::rename(&self.beside, &self.path)?;
-            sync_folder(self.path.parent().unwrap_or(Path::new(".")))?;
-        }
-        Ok(std::mem::take(&mut self.index))
-    }
+/// The bytes of a block, if they have its checksum.
+fn load<'a>(file: &mut File, block: Block, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+    let bytes = fill(file, block.at, block.bytes, buffer)?;
+    let whole = xxh3_64(bytes) == block.xxh3;
+    if whole { Ok(bytes) } else { Err(io::Error::new(io::ErrorKind::InvalidData, "rows have another checksum")) }
 }
 
-impl Drop for Writing {
-    fn drop(&mut self) {
-        if self.file.take().is_some() {
-            // What cannot be removed is overwritten by the next one.
-            let _ = std::fs::remove_file(&self.beside);
-        }
-    }
+fn fill<'a>(file: &mut File, at: u64, bytes: u64, buffer: &'a mut Vec<u8>) -> io::Result<&'a [u8]> {
+    buffer.clear();
+    file.seek(SeekFrom::Start(at))?;
+    // Not reserved ahead: a damaged index may ask for any number of bytes.
+    file.take(bytes).read_to_end(buffer)?;
+    if buffer.len() as u64 == bytes { Ok(buffer) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
 }

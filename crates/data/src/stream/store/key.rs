@@ -1,6 +1,6 @@
 //! What encoded rows depend on.
 
-use std::fs::File;
+use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
@@ -10,10 +10,16 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use crate::{DataError, Encoder, Part, Source, Split};
 
-/// Bytes of a file that are looked at in each place.
+/// Files up to this size are looked at whole.
+const WHOLE: u64 = 64 << 20;
+/// Bytes that are read at once.
+const PIECE: u64 = 1 << 20;
+/// Bytes of a larger file that are looked at in each place.
 const SAMPLE: u64 = 1 << 16;
-/// Places of a file that are looked at, the first and the last bytes among them.
+/// Places of a larger file that are looked at, the first and the last bytes among them.
 const PLACES: u64 = 16;
+/// Letters of a data file's name that a file of its rows has in its own.
+const STEM: usize = 60;
 
 /// All that encoded rows depend on, as the text that stands in their file.
 #[derive(Debug)]
@@ -26,7 +32,7 @@ pub(in crate::stream) struct Key {
 struct Facts {
     /// The program's version, since another one might encode otherwise.
     hinet: String,
-    /// xxh3 of the encoder as JSON.
+    /// xxh3 of the encoder's rules.
     encoder: u64,
     split: Option<(Split, Part)>,
     files: Vec<FileFacts>,
@@ -38,7 +44,9 @@ struct FileFacts {
     bytes: u64,
     /// Nanoseconds since 1970, as far as the system knows.
     modified: Option<u64>,
-    /// xxh3 of some of its bytes: a file may be replaced by one of the same size and time.
+    /// Where the system has them: when the file was changed, which programs cannot set back, in seconds and nanoseconds; its number.
+    unix: Option<(i64, i64, u64)>,
+    /// xxh3 of its bytes, of a large file of some.
     xxh3: u64,
 }
 
@@ -47,7 +55,7 @@ impl Key {
         let file = |path: &PathBuf| FileFacts::of(path).map_err(|error| DataError::io("read", path, error));
         let facts = Facts {
             hinet: env!("CARGO_PKG_VERSION").to_owned(),
-            encoder: xxh3_64(encoder.to_json().as_bytes()),
+            encoder: xxh3_64(encoder.rules().as_bytes()),
             split: source.part().map(|(split, part)| (split.clone(), part)),
             files: source.files().iter().map(file).collect::<Result<_, _>>()?,
         };
@@ -59,30 +67,19 @@ impl Key {
         &self.text
     }
 
-    /// The name of the file for the rows of these files and this part of them, whatever they hold and however they are encoded: there is one,
-    /// and a newer one takes the place of an older.
+    /// The name of the file for these rows and no others.
     pub(in crate::stream) fn file_name(&self) -> String {
         let first = self.facts.files.first().and_then(|file| file.path.file_stem());
         let stem = first.map_or("rows".into(), |stem| stem.to_string_lossy());
-        let paths: Vec<&PathBuf> = self.facts.files.iter().map(|file| &file.path).collect();
-        let what = serde_json::to_string(&(paths, self.facts.split.as_ref().map(|(_, part)| part)));
-        format!("{stem}-{:016x}.rows", xxh3_64(what.expect("paths and a word").as_bytes()))
+        let stem: String = stem.chars().take(STEM).collect();
+        format!("{stem}-{:016x}.rows", xxh3_64(self.text.as_bytes()))
     }
 
-    /// Why rows of another key are not taken.
-    pub(super) fn difference(&self, other: &[u8]) -> String {
-        let Ok(other) = serde_json::from_slice::<Facts>(other) else { return "it is damaged".to_owned() };
-        let changed = self.facts.files.iter().find(|file| !other.files.contains(file));
-        if let Some(file) = changed {
-            return format!("`{}` has changed since", file.path.display());
-        }
-        if self.facts.split != other.split {
-            return "the split is another".to_owned();
-        }
-        if self.facts.encoder != other.encoder {
-            return "the encoder is another: other features, labels or options".to_owned();
-        }
-        format!("hinet {} wrote it and this is {}", other.hinet, self.facts.hinet)
+    /// Whether the key with this text is of data files that are not any more what they were.
+    pub(super) fn outdates(&self, other: &[u8]) -> bool {
+        let Ok(other) = serde_json::from_slice::<Facts>(other) else { return false };
+        let changed = |file: &FileFacts| other.files.iter().any(|was| was.path == file.path && was != file);
+        self.facts.files.iter().any(changed)
     }
 }
 
@@ -92,23 +89,79 @@ impl FileFacts {
         let found = file.metadata()?;
         let since = found.modified().ok().and_then(|time| time.duration_since(UNIX_EPOCH).ok());
         let modified = since.and_then(|since| u64::try_from(since.as_nanos()).ok());
-        let xxh3 = sample(file, found.len())?;
-        Ok(FileFacts { path: path.to_owned(), bytes: found.len(), modified, xxh3 })
+        let xxh3 = content(file, found.len())?;
+        Ok(FileFacts { path: path.to_owned(), bytes: found.len(), modified, unix: unix(&found), xxh3 })
     }
 }
 
-/// xxh3 of some bytes of a file, spread evenly; of all bytes of a small one.
-fn sample(mut file: File, length: u64) -> io::Result<u64> {
+#[cfg(unix)]
+fn unix(found: &Metadata) -> Option<(i64, i64, u64)> {
+    use std::os::unix::fs::MetadataExt;
+    Some((found.ctime(), found.ctime_nsec(), found.ino()))
+}
+
+#[cfg(not(unix))]
+fn unix(_: &Metadata) -> Option<(i64, i64, u64)> {
+    None
+}
+
+/// xxh3 of a file: of all its bytes, or of some of a large one, spread evenly.
+fn content(mut file: File, length: u64) -> io::Result<u64> {
     let mut hasher = Xxh3::new();
     let mut bytes = Vec::new();
-    let places = if length <= SAMPLE * PLACES { length.div_ceil(SAMPLE) } else { PLACES };
-    let last = length.saturating_sub(SAMPLE);
-    for place in 0..places {
+    let mut add = |at: u64, count: u64| {
         bytes.clear();
-        let at = (u128::from(last) * u128::from(place) / u128::from((places - 1).max(1))) as u64;
         file.seek(SeekFrom::Start(at))?;
-        file.by_ref().take(SAMPLE).read_to_end(&mut bytes)?;
+        file.by_ref().take(count).read_to_end(&mut bytes)?;
         hasher.update(&bytes);
+        Ok::<(), io::Error>(())
+    };
+    if length <= WHOLE {
+        (0..length).step_by(PIECE as usize).try_for_each(|at| add(at, PIECE))?;
+    } else {
+        (0..PLACES - 1).try_for_each(|place| add((length - SAMPLE) / (PLACES - 1) * place, SAMPLE))?;
+        add(length - SAMPLE, SAMPLE)?;
     }
     Ok(hasher.digest())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// What is known of a file before and after a byte of it is changed in place and its time is set back.
+    fn around_a_change(length: u64, at: u64) -> [FileFacts; 2] {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("rows");
+        let mut file = File::create(&path).unwrap();
+        file.set_len(length).unwrap();
+        let time = file.metadata().unwrap().modified().unwrap();
+        let before = FileFacts::of(&path).unwrap();
+        // Clocks of files tick some hundred times a second.
+        std::thread::sleep(std::time::Duration::from_millis(30));
+        file.seek(SeekFrom::Start(at)).unwrap();
+        file.write_all(b"x").unwrap();
+        file.set_modified(time).unwrap();
+        let after = FileFacts::of(&path).unwrap();
+        assert_eq!((before.bytes, before.modified), (after.bytes, after.modified));
+        [before, after]
+    }
+
+    #[test]
+    fn every_byte_of_a_file_that_is_not_large_counts() {
+        for (length, at) in [(1, 0), (2 << 20, (1 << 20) + 7), (WHOLE, WHOLE - 1)] {
+            let [before, after] = around_a_change(length, at);
+            assert_ne!(before.xxh3, after.xxh3, "byte {at} of {length}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_large_file_that_is_changed_between_the_places_looked_at_has_another_time() {
+        let [before, after] = around_a_change(WHOLE + 1, SAMPLE + 1);
+        assert_eq!(before.xxh3, after.xxh3);
+        assert_ne!(before, after);
+    }
 }
