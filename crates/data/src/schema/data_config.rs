@@ -39,9 +39,13 @@ pub struct DataConfig {
     /// The order of rows does not depend on it.
     #[serde(default = "default_cache_mb")]
     pub cache_mb: usize,
-    /// Folder for a file of encoded training rows, which later epochs and later runs (of `tune` and `compare` too) read in place of
-    /// `train`; without it none is written. It is written anew when the data, the split or the features have changed, and when it is damaged.
-    /// Results do not depend on it. It takes about 4 bytes per category or number and row.
+    /// Folder for files of encoded training rows, which later epochs and later runs (of `tune` and `compare` too) read in place of
+    /// `train`; without it none is written. There is a file for each combination of data, split and features (`dim` aside), written anew when
+    /// it is damaged; a new one takes away those of the same data as it was before, and all others but the three used last. Runs may share
+    /// a folder. Results do not depend on it. A file takes about 4 bytes per category or number and row. Changed data is known by name, size,
+    /// times, number on the disk and content; files above 64 MiB are read in 16 places only, so where the system keeps no time of change of
+    /// its own (Windows), one that is changed elsewhere in place, with the same size and its time set back, is not noticed: delete the cache
+    /// then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cache_dir: Option<String>,
 }
