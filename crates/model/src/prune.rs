@@ -73,7 +73,8 @@ impl Model {
         let names = &self.layout.scenarios;
         let scenarios = alpha.chunks_exact_mut(names.len()).zip(names).map(|(weights, name)| {
             let dropped = drop_small(weights, below);
-            let weight = dropped.iter().map(|(_, weight)| weight).sum();
+            // Not `sum`, which is -0 where there is nothing.
+            let weight = dropped.iter().fold(0.0, |sum, (_, weight)| sum + weight);
             let dropped = dropped.into_iter().map(|(other, weight)| (names[other].clone(), weight)).collect();
             PrunedScenario { name: name.clone(), dropped, weight }
         });
@@ -105,6 +106,10 @@ impl fmt::Display for Pruning {
         let width = self.scenarios.iter().map(|scenario| scenario.name.len()).max().unwrap_or(0);
         for PrunedScenario { name, dropped, weight } in &self.scenarios {
             let (others, count) = (self.scenarios.len() - 1, dropped.len());
+            if count == 0 {
+                writeln!(f, "{name:width$}  none of {others} experts of other scenarios left out; nothing changes")?;
+                continue;
+            }
             writeln!(
                 f,
                 "{name:width$}  {count} of {others} experts of other scenarios left out; numbers of its A change by at most \

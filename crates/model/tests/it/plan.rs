@@ -194,7 +194,11 @@ fn pruning_below_nothing_changes_nothing_and_what_cannot_be_pruned_is_refused() 
     let model = attentive(serde_json::json!({ "preset": "hinet" }));
     let batch = grouped(&model.layout, 50, 9);
     let mut pruned = model.clone();
-    assert!(pruned.prune_san(0.0).unwrap().scenarios.iter().all(|scenario| scenario.dropped.is_empty()));
+    let pruning = pruned.prune_san(0.0).unwrap();
+    let nothing = |weight: f32| weight.to_bits() == 0.0_f32.to_bits();
+    assert!(pruning.scenarios.iter().all(|scenario| scenario.dropped.is_empty() && nothing(scenario.weight)));
+    let said = pruning.to_string();
+    assert!(said.lines().all(|line| line.ends_with("left out; nothing changes")) && !said.contains("0.0"), "{said}");
     assert_close(&scores(&Plan::new(&pruned), &batch), &scores(&Plan::new(&model), &batch), "not pruned");
     let refused = |options: serde_json::Value, below: f32| {
         let config = zoo::expand(options.as_object().unwrap()).unwrap();
