@@ -7,6 +7,7 @@ use hinet_data::DataError;
 use hinet_model::ModelError;
 use hinet_serve::ServeError;
 use hinet_train::{ExperimentError, TrainError};
+use hinet_train::{ExperimentError, InstructionsError, TrainError};
 
 use crate::output::Talk;
 
@@ -64,6 +65,7 @@ fn is_usage(error: &anyhow::Error) -> bool {
     error.chain().any(|cause| {
         cause.is::<Usage>()
             || cause.is::<ExperimentError>()
+            || cause.is::<InstructionsError>()
             || cause.downcast_ref::<DataError>().is_some_and(DataError::is_usage)
             || cause.downcast_ref::<ModelError>().is_some_and(ModelError::is_usage)
             || cause.downcast_ref::<TrainError>().is_some_and(TrainError::is_usage)

@@ -1,5 +1,6 @@
 //! Which vector instructions the inner loops use, chosen once per process.
 
+use std::ffi::OsStr;
 use std::sync::OnceLock;
 
 use pulp::Arch;
@@ -12,7 +13,7 @@ const VARIABLE: &str = "HINET_INSTRUCTIONS";
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{VARIABLE} is `{asked}`; this processor has: {}", .available.join(", "))]
 pub struct InstructionsError {
-    /// What the variable holds.
+    /// What the variable holds, as far as it is text.
     pub asked: String,
     /// What it may hold here, the widest first.
     pub available: Vec<&'static str>,
@@ -36,10 +37,10 @@ pub(crate) fn arch() -> Arch {
 
 fn chosen() -> &'static (Result<&'static str, InstructionsError>, Arch) {
     static CHOSEN: OnceLock<(Result<&'static str, InstructionsError>, Arch)> = OnceLock::new();
-    CHOSEN.get_or_init(|| choose(std::env::var(VARIABLE).ok().as_deref()))
+    CHOSEN.get_or_init(|| choose(std::env::var_os(VARIABLE).as_deref()))
 }
 
-fn choose(asked: Option<&str>) -> (Result<&'static str, InstructionsError>, Arch) {
+fn choose(asked: Option<&OsStr>) -> (Result<&'static str, InstructionsError>, Arch) {
     let available = available();
     let widest = available[0];
     let found = asked.map_or(Some(widest), |asked| available.iter().copied().find(|(name, _)| *name == asked));
@@ -47,7 +48,8 @@ fn choose(asked: Option<&str>) -> (Result<&'static str, InstructionsError>, Arch
         (Some((name, arch)), _) => (Ok(name), arch),
         (None, asked) => {
             let available = available.iter().map(|(name, _)| *name).collect();
-            (Err(InstructionsError { asked: asked.unwrap_or_default().to_owned(), available }), widest.1)
+            let asked = asked.unwrap_or_default().to_string_lossy().into_owned();
+            (Err(InstructionsError { asked, available }), widest.1)
         }
     }
 }
@@ -73,13 +75,21 @@ mod tests {
     #[test]
     fn without_the_variable_the_widest_instructions_are_used() {
         assert_eq!(choose(None).0, Ok(available()[0].0));
-        assert_eq!(choose(Some("portable")).0, Ok("portable"));
+        assert_eq!(choose(Some(OsStr::new("portable"))).0, Ok("portable"));
     }
 
     #[test]
     fn unknown_instructions_are_named_with_those_that_are_there() {
-        let error = choose(Some("mmx")).0.unwrap_err();
+        let error = choose(Some(OsStr::new("mmx"))).0.unwrap_err();
         assert!(error.to_string().starts_with("HINET_INSTRUCTIONS is `mmx`; this processor has: "), "{error}");
         assert!(error.to_string().ends_with("portable"), "{error}");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_no_text_names_no_instructions() {
+        use std::os::unix::ffi::OsStrExt;
+        let error = choose(Some(OsStr::from_bytes(b"avx2\xff"))).0.unwrap_err();
+        assert!(error.to_string().contains("avx2\u{fffd}"), "{error}");
     }
 }
