@@ -6,25 +6,34 @@
 #[path = "../benches/reference/mod.rs"]
 mod reference;
 
+use std::error::Error;
 use std::time::Instant;
 
-fn main() {
+fn main() -> Result<(), Box<dyn Error>> {
+    // A wrong choice must not be timed as if it had been made.
+    hinet_tape::instructions()?;
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let number = |text: &str| text.parse::<usize>().expect("a number");
-    let threads = arguments.first().map_or(1, |text| number(text));
-    let rows = arguments.get(1).map_or(1024, |text| number(text));
+    let threads = arguments.first().map_or(Ok(1), |text| number(text))?;
+    let rows = arguments.get(1).map_or(Ok(1024), |text| number(text))?;
     let last = arguments.get(2).map_or("5", String::as_str);
     let mut step = reference::Step::new(rows, threads);
     if let Some(steps) = last.strip_prefix('=') {
-        return (0..number(steps)).for_each(|_| {
+        (0..number(steps)?).for_each(|_| {
             step.run();
         });
+        return Ok(());
     }
-    let seconds = number(last) as f64;
+    let seconds = number(last)? as f64;
     match step.tape.pool() {
         Some(pool) => pool.install(|| time(&mut step, threads, rows, seconds)),
         None => time(&mut step, threads, rows, seconds),
     }
+    Ok(())
+}
+
+fn number(text: &str) -> Result<usize, String> {
+    let found = text.parse().ok().filter(|number| *number > 0);
+    found.ok_or_else(|| format!("{text:?} is no whole number of 1 or more"))
 }
 
 fn time(step: &mut reference::Step, threads: usize, rows: usize, seconds: f64) {

@@ -24,6 +24,8 @@ use std::error::Error;
 type Outcome = Result<(), Box<dyn Error>>;
 
 fn main() -> Outcome {
+    // A wrong choice must not be timed as if it had been made.
+    hinet_train::instructions()?;
     let mut arguments = std::env::args().skip(1);
     let command = arguments.next().unwrap_or_default();
     let rest: Vec<String> = arguments.collect();

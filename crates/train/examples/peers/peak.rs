@@ -6,6 +6,7 @@ use std::time::Instant;
 use hinet_train::peak_rss_mb;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::reference::seconds;
 use crate::{Outcome, quantile};
 
 /// Sums that do not wait for each other: a multiply-add takes four cycles or five, and a core starts two in each.
@@ -34,7 +35,7 @@ impl WithSimd for MultiplyAdds {
 }
 
 pub(crate) fn run(words: &[String]) -> Outcome {
-    let seconds: f64 = words.first().map_or(Ok(1.0), |word| word.parse())?;
+    let seconds: f64 = words.first().map_or(Ok(1.0), |word| seconds(word))?;
     let arch = Arch::new();
     arch.dispatch(MultiplyAdds);
     let mut rates = Vec::new();

@@ -70,9 +70,9 @@ impl Arguments {
                 continue;
             }
             match place {
-                0 => all.threads = number(&word)?,
-                1 => all.rows = number(&word)?,
-                2 => all.seconds = number(&word)?,
+                0 => all.threads = count(&word)?,
+                1 => all.rows = count(&word)?,
+                2 => all.seconds = seconds(&word)?,
                 _ => return Err(USAGE.into()),
             }
             place += 1;
@@ -82,8 +82,8 @@ impl Arguments {
 
     fn option(&mut self, option: &str, value: &str) -> Result<(), Box<dyn Error>> {
         match option {
-            "values" => self.values = number(value)?,
-            "batches" => self.batches = number::<u64>(value)?.max(1),
+            "values" => self.values = count(value)?,
+            "batches" => self.batches = count(value)? as u64,
             "user-columns" => self.user_columns = number(value)?,
             "model" => self.model = zoo::expand(&serde_json::from_str(value)?)?,
             "tables" => self.tables = serde_json::from_str(value)?,
@@ -139,6 +139,18 @@ impl Arguments {
 /// The name of a column.
 fn name(column: usize) -> String {
     format!("f{column}")
+}
+
+/// So many: one at least.
+fn count(text: &str) -> Result<usize, String> {
+    let found = number(text)?;
+    if found > 0 { Ok(found) } else { Err(format!("0 is too few, there must be 1 or more; {USAGE}")) }
+}
+
+/// How long to time.
+pub(crate) fn seconds(text: &str) -> Result<f64, String> {
+    let found = text.parse().ok().filter(|seconds: &f64| seconds.is_finite() && *seconds > 0.0);
+    found.ok_or_else(|| format!("{text:?} is no number of seconds above 0"))
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
