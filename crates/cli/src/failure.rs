@@ -6,7 +6,6 @@ use std::process::ExitCode;
 use hinet_data::DataError;
 use hinet_model::ModelError;
 use hinet_serve::ServeError;
-use hinet_train::{ExperimentError, TrainError};
 use hinet_train::{ExperimentError, InstructionsError, TrainError};
 
 use crate::output::Talk;
