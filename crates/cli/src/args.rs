@@ -39,6 +39,11 @@ pub(crate) enum Command {
     Evaluate(EvaluateArguments),
     /// Score rows with a trained model.
     Predict(PredictArguments),
+    /// Write a trained model in another format: ONNX, a repository of Triton, safetensors. What was written must score as
+    /// the model does.
+    Export(ExportArguments),
+    /// Write the encoded inputs of rows: ids, lists and numbers, for those who score them elsewhere.
+    Encode(EncodeArguments),
     /// Look into a trained model: attention, gates, use of experts, sizes of tables, importance of features.
     Inspect(InspectArguments),
     /// Generate data of which the truth is known.
@@ -216,6 +221,61 @@ pub(crate) struct PredictArguments {
     /// what that changes at most.
     #[arg(long, value_name = "W")]
     pub(crate) prune_san: Option<f32>,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+}
+
+/// Options of `export`.
+#[derive(Debug, Args)]
+pub(crate) struct ExportArguments {
+    /// A run folder, as `hinet train` writes it.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// The format.
+    #[arg(long, value_enum)]
+    pub(crate) to: Target,
+    /// Folder to write, which must not exist.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// What a model of ONNX begins with. [default: full]
+    #[arg(long, value_enum)]
+    pub(crate) form: Option<Form>,
+    /// Files, folders or globs whose rows check the export. [default: the run's own test rows, or valid, or train]
+    #[arg(long, value_name = "FILES", num_args = 1..)]
+    pub(crate) data: Vec<PathBuf>,
+}
+
+/// A format of exports.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Target {
+    /// `model.onnx`, with large tensors in `model.onnx.data`.
+    Onnx,
+    /// A model repository: `<name>/config.pbtxt`, `<name>/1/model.onnx`.
+    Triton,
+    /// Tensors with `index.json`.
+    Safetensors,
+}
+
+/// What a model of ONNX begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Looked-up embeddings and numbers.
+    Dense,
+    /// Rows of tables, as `hinet encode` writes them; the tables are in the model.
+    Full,
+}
+
+/// Options of `encode`.
+#[derive(Debug, Args)]
+pub(crate) struct EncodeArguments {
+    #[command(flatten)]
+    pub(crate) run: RunArguments,
+    /// File to write: .parquet, .csv or .jsonl.
+    #[arg(long, short, value_name = "FILE")]
+    pub(crate) output: PathBuf,
+    /// Columns of the data to write before the encoded ones. Repeatable, or separated by commas.
+    #[arg(long, value_name = "COLUMN", value_delimiter = ',')]
+    pub(crate) keep: Vec<String>,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
 }

@@ -3,7 +3,9 @@
 mod check;
 mod compare;
 mod demo;
+mod encode;
 mod evaluate;
+mod export;
 mod init;
 mod inspect;
 mod man;
@@ -31,6 +33,8 @@ pub(crate) fn run(command: Command, talk: Talk) -> anyhow::Result<ExitCode> {
         Command::Check(arguments) => check::run(&arguments, talk)?,
         Command::Evaluate(arguments) => evaluate::run(&arguments, talk)?,
         Command::Predict(arguments) => predict::run(&arguments, talk)?,
+        Command::Export(arguments) => export::run(&arguments, talk)?,
+        Command::Encode(arguments) => encode::run(&arguments, talk)?,
         Command::Inspect(arguments) => inspect::run(&arguments, talk)?,
         Command::Synth(arguments) => synth::run(&arguments, talk)?,
         Command::Serve(arguments) => serve::run(&arguments, talk)?,

@@ -81,6 +81,11 @@ impl Encoder {
         &self.layout
     }
 
+    /// For each slot of the layout, whether its ids come with weights.
+    pub fn weighted(&self) -> Vec<bool> {
+        self.fitted.features.iter().map(Feature::is_weighted).collect()
+    }
+
     /// Labels of train, parallel to the layout's tasks. Empty if the encoder was read from a file: it does not hold them.
     pub fn labels(&self) -> &[LabelCounts] {
         &self.labels

@@ -11,7 +11,7 @@
 //! place, forced to disk and renamed, so that whatever interrupts a save, the old model or the new one is there.
 
 mod manifest;
-mod tensors;
+pub(crate) mod tensors;
 
 use std::io::BufReader;
 use std::path::Path;
@@ -22,7 +22,7 @@ use hinet_data::{Encoder, Layout, Seed, find_folder, replace_folder, write_synce
 
 pub use manifest::{FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
 use manifest::{MANIFEST, open};
-use tensors::Tensors;
+use tensors::TensorsMut;
 
 use crate::{Model, ModelError};
 
@@ -140,7 +140,7 @@ fn check_size(folder: &Path, manifest: &Manifest) -> Result<(), ModelError> {
     }
 }
 
-fn read_tensors(file: &Path, tensors: &mut dyn Tensors) -> Result<(), ModelError> {
+fn read_tensors(file: &Path, tensors: &mut dyn TensorsMut) -> Result<(), ModelError> {
     let input = open(file)?;
     let bytes = input.metadata()?.len();
     tensors::read(file, (&mut BufReader::new(input), bytes), tensors)

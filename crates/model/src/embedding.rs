@@ -50,6 +50,20 @@ struct Placed {
     width: usize,
 }
 
+/// Columns of the dense input, and what they are looked up in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct LookedUp<'e> {
+    /// The column of the batch, which is also the slot's place in the layout.
+    pub(crate) feature: usize,
+    pub(crate) slot: &'e Slot,
+    /// Index into [`Embeddings::specs`]; none for numbers.
+    pub(crate) table: Option<usize>,
+    /// First column.
+    pub(crate) start: usize,
+    /// Columns.
+    pub(crate) width: usize,
+}
+
 impl Embeddings {
     /// Tables with their first draws. `seed(table name)` is the seed of that table's own stream: another table, or more
     /// rows in this one, change no draw. Runs on the threads of the pool it is called in, and draws the same on any.
@@ -108,6 +122,17 @@ impl Embeddings {
     /// of first-order weights.
     pub fn specs(&self) -> impl ExactSizeIterator<Item = &TableSpec> {
         self.tables.iter().map(|table| &table.spec)
+    }
+
+    /// What the columns of the dense input are looked up in, from the first column on.
+    pub(crate) fn looked_up(&self) -> impl Iterator<Item = LookedUp<'_>> {
+        self.slots.iter().map(|Placed { slot, feature, table, start, width }| LookedUp {
+            feature: *feature,
+            slot,
+            table: *table,
+            start: *start,
+            width: *width,
+        })
     }
 
     /// The numbers of one table, `[rows, dim]`.

@@ -70,6 +70,35 @@ pub enum ModelError {
         /// Numbers of these tables.
         expected: usize,
     },
+    /// An export into a folder that is there already.
+    #[error("{} exists already: name another folder", .folder.display())]
+    FolderExists {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// An operator of the network that an export cannot express.
+    #[error("the model cannot be exported: its operator `{operator}` has no counterpart, {reason}")]
+    Untranslatable {
+        /// The operator.
+        operator: String,
+        /// Why not.
+        reason: String,
+    },
+    /// An export that scores differently from the model.
+    #[error(
+        "the export scores row {row} of the sample {found} for the task `{task}`, and the model {expected}: nothing was \
+         kept; please report this with the model's config"
+    )]
+    Parity {
+        /// Place of the row in the sample, from 0.
+        row: usize,
+        /// The task.
+        task: String,
+        /// The export's probability.
+        found: f32,
+        /// The model's.
+        expected: f32,
+    },
     /// The system refused to read or write; the message names the file.
     #[error(transparent)]
     Io(#[from] std::io::Error),
@@ -83,8 +112,10 @@ impl ModelError {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            ModelError::UnknownOption { .. } | ModelError::BadOption { .. } => true,
+            ModelError::UnknownOption { .. } | ModelError::BadOption { .. } | ModelError::FolderExists { .. } => true,
             ModelError::MissingFile { .. }
+            | ModelError::Untranslatable { .. }
+            | ModelError::Parity { .. }
             | ModelError::Corrupt { .. }
             | ModelError::Version { .. }
             | ModelError::State { .. }

@@ -58,6 +58,7 @@ mod config;
 mod embedding;
 mod error;
 mod explain;
+mod export;
 mod loss;
 pub mod mixtures;
 mod model;
@@ -73,6 +74,10 @@ pub use config::{InputNorm, ModelConfig};
 pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind, Tables};
 pub use error::ModelError;
 pub use explain::{Explainer, GateWeights, RowExplanation, Weight};
+pub use export::{
+    ExportFormat, ExportSource, Exported, InputNames, OnnxForm, PARITY_TOLERANCE, SCENARIO, SlotNames, export,
+    synthetic_rows,
+};
 pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
 pub use network::{Form, Network, Objective, Output};

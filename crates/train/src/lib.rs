@@ -3,9 +3,11 @@
 mod check;
 mod checkpoint;
 mod compare;
+mod encode;
 mod error;
 mod evaluate;
 mod experiment;
+mod export;
 mod fit;
 mod history;
 mod inspect;
@@ -27,6 +29,7 @@ pub use compare::{
     Difference, Interval, ModelResult, ModelTiming, PairedT, Resampling, RunEvent, RunLine, RunResult, Seesaw,
     SeesawRow, Spread, Verdict, compare, compare_runs,
 };
+pub use encode::encode;
 pub use error::TrainError;
 pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
@@ -34,6 +37,7 @@ pub use experiment::{
     Setting, Tracker, TrainConfig, TuneConfig, TuneRange, TuneStrategy, Tuning, config_reference, json_schema,
     read_config, reference_of, schema_of,
 };
+pub use export::{RunExport, export_run};
 pub use fit::{
     Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,
 };

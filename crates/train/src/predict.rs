@@ -1,5 +1,6 @@
 //! Scores for every row of a source, written to a file in the order of the input.
 
+mod ahead;
 mod writer;
 
 use std::path::Path;
@@ -7,13 +8,15 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use crossbeam_channel::{Receiver, Sender, bounded};
-use hinet_data::{Batch, EncodeCounts, Encoder, Need, Order, RowEncoder, RowStream, Source};
+use crossbeam_channel::Receiver;
+use hinet_data::{Batch, EncodeCounts, Encoder, Need, Order, Source};
 
 use crate::TrainError;
-use crate::evaluate::{Run, SCORED_ROWS, ScoreOptions, Scorer, is_stopped};
+use crate::evaluate::{Run, ScoreOptions, Scorer, is_stopped};
 use crate::pool::pool;
-use writer::{Format, TableWriter};
+use ahead::Encoded;
+pub(crate) use ahead::encoded_ahead;
+pub(crate) use writer::{Format, TableWriter};
 
 /// What a prediction did.
 #[derive(Clone, Debug, Default)]
@@ -23,9 +26,6 @@ pub struct Predicted {
     /// Values that were missing or not seen in train, and rows of unknown scenarios.
     pub counts: EncodeCounts,
 }
-
-/// Encoded batches that may wait for the scorer.
-const AHEAD: usize = 4;
 
 /// Scores every row of a source into a file whose ending (.parquet, .csv, .jsonl) tells its format: one row per input
 /// row, in the order of the input, with the scenario, the columns `keep`, and `p_<task>` for each task. The file is
@@ -40,10 +40,7 @@ pub fn predict(
     output: &Path,
     options: ScoreOptions<'_>,
 ) -> Result<Predicted, TrainError> {
-    Format::of(output)?;
-    if let Some(folder) = output.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
-        return Err(TrainError::OutputFolder { path: output.to_owned(), folder: folder.to_owned() });
-    }
+    check_output(output)?;
     let encoder = &run.artefact.encoder;
     let source = source.with_text_columns(&encoder.text_columns());
     let columns = Columns::new(encoder, keep);
@@ -51,14 +48,22 @@ pub fn predict(
     let rows = source.read(&columns.read, Order::InFile)?;
     let schema = output_schema(&source, &columns.kept, tasks.collect())?;
     let pool = pool(options.threads)?;
-    let (sender, receiver) = bounded(AHEAD);
-    std::thread::scope(|scope| {
-        let encoding = scope.spawn(move || encode(encoder, rows, &sender));
-        // The receiver goes in, so that encoding ends when writing does.
-        let written = pool.install(|| write(run, schema, (receiver, output), options));
-        let counts = encoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
-        Ok(Predicted { rows: written?, counts })
-    })
+    let groups = encoder.layout().groups();
+    encoded_ahead(
+        encoder,
+        rows,
+        |batch| batch.grouped(groups),
+        |encoded| pool.install(|| write(run, schema, (encoded, output), options)),
+    )
+}
+
+/// Refuses an output of an unknown format, or in a folder that is not there.
+pub(crate) fn check_output(output: &Path) -> Result<(), TrainError> {
+    Format::of(output)?;
+    match output.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        Some(folder) => Err(TrainError::OutputFolder { path: output.to_owned(), folder: folder.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// Columns of the input, the kept ones first.
@@ -89,33 +94,6 @@ fn output_schema(source: &Source, kept: &[String], scores: Vec<String>) -> Resul
     let kept = kept.iter().filter_map(|column| input.field_with_name(column).ok().cloned());
     let scores = scores.into_iter().map(|score| Field::new(score, DataType::Float32, false));
     Ok(Arc::new(Schema::new(kept.chain(scores).collect::<Vec<_>>())))
-}
-
-type Encoded = Result<(RecordBatch, Batch), TrainError>;
-
-/// Encodes ahead of the scorer, until the rows end, one is refused, or nobody listens any more.
-fn encode(encoder: &Encoder, rows: RowStream, out: &Sender<Encoded>) -> EncodeCounts {
-    let mut counts = EncodeCounts::default();
-    let groups = encoder.layout().groups();
-    let mut encoder = RowEncoder::new(encoder, Need::Features);
-    for rows in rows {
-        let rows = match rows {
-            Ok(rows) => rows,
-            Err(error) => {
-                let _ = out.send(Err(error.into()));
-                break;
-            }
-        };
-        for start in (0..rows.len()).step_by(SCORED_ROWS) {
-            let part = rows.slice(start, SCORED_ROWS.min(rows.len() - start));
-            let encoded = encoder.encode(&part, &mut counts).map(|batch| (part.batch, batch.grouped(groups)));
-            let failed = encoded.is_err();
-            if out.send(encoded.map_err(TrainError::from)).is_err() || failed {
-                return counts;
-            }
-        }
-    }
-    counts
 }
 
 /// Scores and writes what arrives; returns the rows written.

@@ -4,6 +4,7 @@ mod broken_input;
 mod browser;
 mod commands;
 mod compare;
+mod export;
 mod help;
 mod place;
 mod same_bits;

@@ -168,6 +168,11 @@ impl Feature {
         }
     }
 
+    /// Whether it gives ids with weights.
+    pub(crate) fn is_weighted(&self) -> bool {
+        matches!(&self.rule, Rule::Bag(BagRule { weights: Some(_), .. }))
+    }
+
     /// The columns it reads.
     pub(crate) fn columns(&self) -> impl Iterator<Item = &str> {
         let weights = match &self.rule {

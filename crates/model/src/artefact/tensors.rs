@@ -20,13 +20,16 @@ const MAX_HEADER: u64 = 100_000_000;
 const ALIGNMENT: usize = 8;
 
 /// Named tensors of `f32`, in a fixed order.
-pub(super) trait Tensors {
+pub(crate) trait Tensors {
     /// Name and shape of each.
     fn shapes(&self) -> Vec<(&str, Vec<usize>)>;
 
     /// The numbers of one.
     fn values(&self, index: usize) -> &[f32];
+}
 
+/// Tensors that a file is read into.
+pub(crate) trait TensorsMut: Tensors {
     /// The numbers of one, to be read from a file.
     fn values_mut(&mut self, index: usize) -> &mut [f32];
 }
@@ -39,7 +42,9 @@ impl Tensors for Params {
     fn values(&self, index: usize) -> &[f32] {
         self.at(index)
     }
+}
 
+impl TensorsMut for Params {
     fn values_mut(&mut self, index: usize) -> &mut [f32] {
         self.at_mut(index)
     }
@@ -53,14 +58,16 @@ impl Tensors for Embeddings {
     fn values(&self, index: usize) -> &[f32] {
         self.table(index)
     }
+}
 
+impl TensorsMut for Embeddings {
     fn values_mut(&mut self, index: usize) -> &mut [f32] {
         self.table_mut(index)
     }
 }
 
 /// Writes the tensors in their order.
-pub(super) fn write(out: &mut dyn Write, tensors: &dyn Tensors) -> io::Result<()> {
+pub(crate) fn write(out: &mut dyn Write, tensors: &dyn Tensors) -> io::Result<()> {
     out.write_all(&header(&tensors.shapes())?)?;
     (0..tensors.shapes().len()).try_for_each(|index| out.write_all(bytemuck::cast_slice(tensors.values(index))))
 }
@@ -74,10 +81,10 @@ pub(super) fn file_size(shapes: &[(&str, Vec<usize>)]) -> Option<u64> {
 }
 
 /// Reads exactly these tensors from a file of `bytes` bytes; every number must be finite.
-pub(super) fn read(
+pub(crate) fn read(
     file: &Path,
     (input, bytes): (&mut dyn Read, u64),
-    tensors: &mut dyn Tensors,
+    tensors: &mut dyn TensorsMut,
 ) -> Result<(), ModelError> {
     let header = read_header(file, input, bytes)?;
     for index in check_shapes(file, &header, &tensors.shapes())? {

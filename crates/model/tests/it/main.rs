@@ -8,9 +8,13 @@ mod cases;
 mod conformance;
 mod documents;
 mod embedding;
+mod export;
 mod fixture;
 mod golden;
 mod harness;
 mod owners;
 mod plan;
 mod requests;
+
+#[path = "../../../../tests/support/skip.rs"]
+mod skip;

@@ -15,14 +15,14 @@ use crate::TrainError;
 
 /// Formats that predictions are written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Parquet,
     Csv,
     Jsonl,
 }
 
 impl Format {
-    pub(super) fn of(path: &Path) -> Result<Format, TrainError> {
+    pub(crate) fn of(path: &Path) -> Result<Format, TrainError> {
         let ending = path.extension().and_then(|ending| ending.to_str()).map(str::to_lowercase);
         match ending.as_deref() {
             Some("parquet") => Ok(Format::Parquet),
@@ -34,7 +34,7 @@ impl Format {
 }
 
 /// A table that is being written. Dropped before [`TableWriter::finish`], it leaves nothing behind.
-pub(super) struct TableWriter {
+pub(crate) struct TableWriter {
     path: PathBuf,
     beside: PathBuf,
     inner: Option<Inner>,
@@ -48,7 +48,7 @@ enum Inner {
 
 impl TableWriter {
     /// Begins a table of this schema, in a folder that is there: one that is not is more likely misspelt than wanted.
-    pub(super) fn create(path: &Path, schema: &SchemaRef) -> Result<TableWriter, TrainError> {
+    pub(crate) fn create(path: &Path, schema: &SchemaRef) -> Result<TableWriter, TrainError> {
         let format = Format::of(path)?;
         let beside = beside(path);
         let file = File::create(&beside).map_err(TrainError::io(path))?;
@@ -69,7 +69,7 @@ impl TableWriter {
     }
 
     /// Adds rows.
-    pub(super) fn write(&mut self, batch: &RecordBatch) -> Result<(), TrainError> {
+    pub(crate) fn write(&mut self, batch: &RecordBatch) -> Result<(), TrainError> {
         let path = &self.path;
         match self.inner.as_mut().expect("only `finish` takes the writer, and it takes the table too") {
             Inner::Parquet(writer) => writer.write(batch).map_err(output(path)),
@@ -79,7 +79,7 @@ impl TableWriter {
     }
 
     /// Puts the table in its place.
-    pub(super) fn finish(mut self) -> Result<(), TrainError> {
+    pub(crate) fn finish(mut self) -> Result<(), TrainError> {
         let inner = self.inner.take().expect("only `finish` takes the writer, and it takes the table too");
         let file = close(inner).map_err(|reason| TrainError::Output { path: self.path.clone(), reason });
         let synced = file.and_then(|file| file.sync_all().map_err(TrainError::io(&self.path)));

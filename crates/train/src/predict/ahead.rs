@@ -1,0 +1,60 @@
+//! Rows of a source encoded on another thread, ahead of who uses them.
+
+use arrow::array::RecordBatch;
+use crossbeam_channel::{Receiver, Sender, bounded};
+use hinet_data::{Batch, EncodeCounts, Encoder, Need, RowEncoder, RowStream};
+
+use super::Predicted;
+use crate::TrainError;
+use crate::evaluate::SCORED_ROWS;
+
+/// Encoded batches that may wait.
+const AHEAD: usize = 4;
+
+/// Rows as they were read, and encoded.
+pub(crate) type Encoded = Result<(RecordBatch, Batch), TrainError>;
+
+/// Encodes rows on a thread of its own, puts each batch into the order that `arrange` gives it, and hands them to `use_up`,
+/// which returns how many rows it took.
+///
+/// # Errors
+/// What `use_up` gives; errors of reading and encoding reach it through the receiver.
+pub(crate) fn encoded_ahead(
+    encoder: &Encoder,
+    rows: RowStream,
+    arrange: impl Fn(Batch) -> Batch + Send,
+    use_up: impl FnOnce(Receiver<Encoded>) -> Result<u64, TrainError>,
+) -> Result<Predicted, TrainError> {
+    let (sender, receiver) = bounded(AHEAD);
+    std::thread::scope(|scope| {
+        let encoding = scope.spawn(move || encode(encoder, rows, arrange, &sender));
+        // The receiver goes in, so that encoding ends when its use does.
+        let used = use_up(receiver);
+        let counts = encoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        Ok(Predicted { rows: used?, counts })
+    })
+}
+
+/// Encodes until the rows end, one is refused, or nobody listens any more.
+fn encode(encoder: &Encoder, rows: RowStream, arrange: impl Fn(Batch) -> Batch, out: &Sender<Encoded>) -> EncodeCounts {
+    let mut counts = EncodeCounts::default();
+    let mut encoder = RowEncoder::new(encoder, Need::Features);
+    for rows in rows {
+        let rows = match rows {
+            Ok(rows) => rows,
+            Err(error) => {
+                let _ = out.send(Err(error.into()));
+                break;
+            }
+        };
+        for start in (0..rows.len()).step_by(SCORED_ROWS) {
+            let part = rows.slice(start, SCORED_ROWS.min(rows.len() - start));
+            let encoded = encoder.encode(&part, &mut counts).map(|batch| (part.batch, arrange(batch)));
+            let failed = encoded.is_err();
+            if out.send(encoded.map_err(TrainError::from)).is_err() || failed {
+                return counts;
+            }
+        }
+    }
+    counts
+}
