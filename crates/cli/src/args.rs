@@ -44,6 +44,8 @@ pub(crate) enum Command {
     Export(ExportArguments),
     /// Write the encoded inputs of rows: ids, lists and numbers, for those who score them elsewhere.
     Encode(EncodeArguments),
+    /// Make the scores of a trained model probabilities that are right on average, in every scenario and task.
+    Calibrate(CalibrateArguments),
     /// Look into a trained model: attention, gates, use of experts, sizes of tables, importance of features.
     Inspect(InspectArguments),
     /// Generate data of which the truth is known.
@@ -278,6 +280,28 @@ pub(crate) struct EncodeArguments {
     pub(crate) keep: Vec<String>,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
+/// Options of `calibrate`.
+#[derive(Debug, Args)]
+pub(crate) struct CalibrateArguments {
+    /// A run folder, as `hinet train` writes it. Its artefact gets the curves; all else in it stays.
+    #[arg(value_name = "RUN")]
+    pub(crate) run: PathBuf,
+    /// Files, folders or globs to fit on, none of which was trained on; `valid` and `test` are the run's own such rows.
+    #[arg(long, value_name = "FILES", num_args = 1.., default_value = "valid")]
+    pub(crate) data: Vec<PathBuf>,
+    /// What a curve is: two numbers, or as many steps as the rows show.
+    #[arg(long, value_enum, default_value_t = Method::Platt)]
+    pub(crate) method: Method,
+    /// Rows that before and after are measured on, named as in `--data`. [default: those of `--data`, which flatters after]
+    #[arg(long, value_name = "FILES", num_args = 1..)]
+    pub(crate) test: Vec<PathBuf>,
+    /// Take the curves out again.
+    #[arg(long, conflicts_with_all = ["data", "method", "test"])]
+    pub(crate) remove: bool,
+    #[command(flatten)]
+    pub(crate) threads: ThreadArguments,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
 }
 
 /// Options of `inspect`.
@@ -429,6 +453,15 @@ pub(crate) enum Format {
     Json,
     /// For spreadsheets: one line per cell.
     Csv,
+}
+
+/// A kind of curve.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Method {
+    /// sigmoid(a logit(p) + b): two numbers for each scenario and task.
+    Platt,
+    /// Steps, with lines between: up to 256 knots for each scenario and task.
+    Isotonic,
 }
 
 const DEMO_ROWS: u64 = 200_000;

@@ -1,5 +1,6 @@
 //! One file per command; what several need stands here.
 
+mod calibrate;
 mod check;
 mod compare;
 mod demo;
@@ -35,6 +36,7 @@ pub(crate) fn run(command: Command, talk: Talk) -> anyhow::Result<ExitCode> {
         Command::Predict(arguments) => predict::run(&arguments, talk)?,
         Command::Export(arguments) => export::run(&arguments, talk)?,
         Command::Encode(arguments) => encode::run(&arguments, talk)?,
+        Command::Calibrate(arguments) => calibrate::run(&arguments, talk)?,
         Command::Inspect(arguments) => inspect::run(&arguments, talk)?,
         Command::Synth(arguments) => synth::run(&arguments, talk)?,
         Command::Serve(arguments) => serve::run(&arguments, talk)?,

@@ -26,7 +26,7 @@ fn layout() -> Layout {
         slots: (0..COLUMNS).map(|column| Slot::Lookup { feature: name(column), table: column }).collect(),
         scenarios: vec!["all".into()],
         scenario_rows: vec![1],
-        tasks: vec![TaskSpec { name: "click".into(), weight: 1.0 }],
+        tasks: vec![TaskSpec::new("click")],
         unknown: UnknownScenario::Error,
     }
 }

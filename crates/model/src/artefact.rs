@@ -6,6 +6,7 @@
 //! | `encoder.json` | how raw values become ids and numbers |
 //! | `weights.safetensors` | dense parameters by name, statistics of batch norms included |
 //! | `tables.safetensors` | embedding tables by name, `[rows, dim]` |
+//! | `calibration.json` | the curves that scores go through; only where the model is calibrated |
 //!
 //! Equal models give equal bytes: no time, no path, no order of a hash map is in them. A folder is written beside its
 //! place, forced to disk and renamed, so that whatever interrupts a save, the old model or the new one is there.
@@ -24,13 +25,16 @@ pub use manifest::{FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
 use manifest::{MANIFEST, open};
 use tensors::TensorsMut;
 
-use crate::{Model, ModelError};
+use crate::{Calibration, Model, ModelError};
 
 const ENCODER: &str = "encoder.json";
 const WEIGHTS: &str = "weights.safetensors";
 const TABLES: &str = "tables.safetensors";
-/// Every file but the manifest.
-const FILES: [&str; 3] = [ENCODER, WEIGHTS, TABLES];
+const CALIBRATION: &str = "calibration.json";
+/// Every file but the manifest; the last is not always there.
+const FILES: [&str; 4] = [ENCODER, WEIGHTS, TABLES, CALIBRATION];
+/// The first format that may have a calibration.
+const CALIBRATION_SINCE: u32 = 2;
 
 /// A model read from its folder.
 #[derive(Debug)]
@@ -56,7 +60,13 @@ impl Artefact {
             write_synced(&folder.join(ENCODER), |file| file.write_all(encoder.to_json().as_bytes()))?;
             write_synced(&folder.join(WEIGHTS), |file| tensors::write(file, &model.params))?;
             write_synced(&folder.join(TABLES), |file| tensors::write(file, &model.embeddings))?;
-            let files = FILES.iter().map(|name| FileRecord::of(folder, name)).collect::<Result<_, _>>()?;
+            if let Some(calibration) = model.calibration() {
+                write_synced(&folder.join(CALIBRATION), |file| {
+                    file.write_all(calibration_text(calibration).as_bytes())
+                })?;
+            }
+            let names = &FILES[..if model.calibration().is_some() { 4 } else { 3 }];
+            let files = names.iter().map(|name| FileRecord::of(folder, name)).collect::<Result<_, _>>()?;
             let manifest = Manifest {
                 format_version: FORMAT_VERSION,
                 hinet_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -80,10 +90,7 @@ impl Artefact {
         let folder = &find_folder(folder);
         let file = folder.join(MANIFEST);
         let manifest = Manifest::read(&file)?;
-        if !manifest.files.iter().map(|record| record.name.as_str()).eq(FILES) {
-            let names: Vec<&str> = manifest.files.iter().map(|record| record.name.as_str()).collect();
-            return Err(ModelError::corrupt(&file, format!("files {names:?}"), format!("{FILES:?}")));
-        }
+        let calibrated = check_files(&file, &manifest)?;
         manifest.files.iter().try_for_each(|record| record.check(folder))?;
         let path = folder.join(ENCODER);
         let encoder = Arc::new(Encoder::from_json(&fs::read_to_string(&path)?, &path)?);
@@ -94,8 +101,36 @@ impl Artefact {
             model.map_err(|error| ModelError::corrupt(&file, error.to_string(), "a model that was saved"))?;
         read_tensors(&folder.join(WEIGHTS), &mut model.params)?;
         read_tensors(&folder.join(TABLES), &mut model.embeddings)?;
+        if calibrated {
+            model.calibration = Some(read_calibration(&folder.join(CALIBRATION), &model.layout)?);
+        }
         Ok(Artefact { manifest, encoder, model })
     }
+}
+
+/// Whether there is a calibration among the files of a manifest, which must be those of its format.
+fn check_files(file: &Path, manifest: &Manifest) -> Result<bool, ModelError> {
+    let names: Vec<&str> = manifest.files.iter().map(|record| record.name.as_str()).collect();
+    let calibrated = names.len() == FILES.len() && manifest.format_version >= CALIBRATION_SINCE;
+    let expected = if calibrated { &FILES[..] } else { &FILES[..FILES.len() - 1] };
+    if names == expected {
+        return Ok(calibrated);
+    }
+    Err(ModelError::corrupt(file, format!("files {names:?}"), format!("{expected:?}")))
+}
+
+fn calibration_text(calibration: &Calibration) -> String {
+    let mut text = serde_json::to_string_pretty(calibration).expect("numbers and texts, which JSON can hold");
+    text.push('\n');
+    text
+}
+
+fn read_calibration(path: &Path, layout: &Layout) -> Result<Calibration, ModelError> {
+    let text = fs::read_to_string(path)?;
+    let calibration: Calibration = serde_json::from_str(&text)
+        .map_err(|error| ModelError::corrupt(path, format!("it cannot be read ({error})"), "a calibration"))?;
+    calibration.check(layout).map_err(|(found, expected)| ModelError::corrupt(path, found, expected))?;
+    Ok(calibration)
 }
 
 /// The encoder and the model must speak of the same columns.

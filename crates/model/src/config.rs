@@ -195,7 +195,7 @@ mod tests {
     use crate::{Form, Network, zoo};
 
     fn layout(width: usize, scenarios: usize, tasks: usize) -> Layout {
-        let task = |task: usize| TaskSpec { name: format!("t{task}"), weight: 1.0 };
+        let task = |task: usize| TaskSpec::new(format!("t{task}"));
         Layout {
             tables: Vec::new(),
             slots: vec![Slot::Dense { feature: "numbers".into(), width }],

@@ -34,7 +34,7 @@
 //!     slots: vec![Slot::Dense { feature: "numbers".into(), width: 3 }],
 //!     scenarios: vec!["home".into(), "search".into()],
 //!     scenario_rows: vec![300, 100],
-//!     tasks: vec![TaskSpec { name: "click".into(), weight: 1.0 }],
+//!     tasks: vec![TaskSpec::new("click")],
 //!     unknown: UnknownScenario::Error,
 //! };
 //! let options = serde_json::json!({ "preset": "hinet", "sub_experts": 2, "units": [16, 8] });
@@ -54,6 +54,7 @@
 //! ```
 
 mod artefact;
+mod calibration;
 mod config;
 mod embedding;
 mod error;
@@ -70,6 +71,7 @@ mod task;
 pub mod zoo;
 
 pub use artefact::{Artefact, FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
+pub use calibration::{CalibratedCell, Calibration, CalibrationMethod, Curve, FittedOn, MAX_KNOTS, logit};
 pub use config::{InputNorm, ModelConfig};
 pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind, Tables};
 pub use error::ModelError;

@@ -148,7 +148,7 @@ mod tests {
     use crate::ModelConfig;
 
     fn layout() -> Layout {
-        let task = |name: &str, weight: f64| TaskSpec { name: name.into(), weight };
+        let task = |name: &str, weight: f64| TaskSpec { weight, ..TaskSpec::new(name) };
         Layout {
             tables: Vec::new(),
             slots: vec![Slot::Dense { feature: "numbers".into(), width: 2 }],

@@ -6,7 +6,7 @@ use hinet_data::{Layout, Seed};
 use hinet_tape::{Graph, Op, Params, Routing, Rows};
 
 use crate::config::bad;
-use crate::{Embeddings, Form, ModelConfig, ModelError, Network};
+use crate::{Calibration, Embeddings, Form, ModelConfig, ModelError, Network};
 
 /// A model for data of one layout.
 #[derive(Clone, Debug)]
@@ -23,6 +23,8 @@ pub struct Model {
     pub params: Params,
     /// What is learnt of each category.
     pub embeddings: Embeddings,
+    /// What scores go through; checked against the layout.
+    pub(crate) calibration: Option<Calibration>,
 }
 
 impl Model {
@@ -36,7 +38,7 @@ impl Model {
         let params = Params::new(network.graph.params(), |name| seed.stream(&format!("parameter {name}"), 0));
         let table = |table: &str| seed.stream(&format!("table {table}"), 0);
         let embeddings = Embeddings::with_columns(&layout, config.columns(), &config.embedding, table);
-        Ok(Model { layout, config, seed, network, params, embeddings })
+        Ok(Model { layout, config, seed, network, params, embeddings, calibration: None })
     }
 
     /// A model to be filled from a file: its tables hold 0.
@@ -44,7 +46,7 @@ impl Model {
         let network = Model::check(&layout, &config)?;
         let params = Params::new(network.graph.params(), |_| 0);
         let embeddings = Embeddings::blank(&layout, config.columns());
-        Ok(Model { layout, config, seed, network, params, embeddings })
+        Ok(Model { layout, config, seed, network, params, embeddings, calibration: None })
     }
 
     fn check(layout: &Layout, config: &ModelConfig) -> Result<Network, ModelError> {

@@ -14,6 +14,7 @@ use hinet_data::{Batch, UnknownScenario};
 use hinet_tape::{Evaluator, Feed, Value, Workspace};
 use rayon::prelude::*;
 
+use crate::calibration::Correction;
 use crate::{Embeddings, Form, Model, ModelError, Network};
 
 use request::Request;
@@ -31,6 +32,8 @@ pub struct Plan<'a> {
     own: Part,
     /// Only where the layout sends rows of unknown scenarios here.
     unknown: Option<Unknown>,
+    /// Only where it changes scores.
+    correction: Option<Correction>,
     scenarios: usize,
     tasks: usize,
 }
@@ -83,6 +86,17 @@ impl Input<'_> {
     }
 }
 
+/// What is scored, and by what.
+#[derive(Clone, Copy)]
+struct Job<'b> {
+    part: &'b Part,
+    input: Input<'b>,
+    /// The first row of the input that is scored.
+    first: usize,
+    /// Whether scores are to be corrected: not where a mean of them is.
+    corrects: bool,
+}
+
 /// The buffers of one thread that scores, or of one call that scores on a pool. They grow to what is needed and stay.
 #[derive(Debug, Default)]
 pub struct PlanWorkspace {
@@ -131,13 +145,15 @@ impl<'a> Plan<'a> {
             embeddings,
             own: Part::new(model.network.clone(), model, common),
             unknown,
+            correction: Correction::of(model),
             scenarios: model.layout.scenarios.len(),
             tasks: model.layout.tasks.len(),
         }
     }
 
     /// Scores a batch grouped by scenario: probabilities, `[rows, tasks]`, row r of `out` being row r of the batch.
-    /// (`batch.position[r]` is its place before grouping.)
+    /// (`batch.position[r]` is its place before grouping.) They are corrected for negatives that train was spared, and
+    /// calibrated where the model is: [`Calibration`](crate::Calibration).
     ///
     /// Runs on the threads of the pool it is called in. Scores do not depend on that, nor on the other rows.
     ///
@@ -148,7 +164,11 @@ impl<'a> Plan<'a> {
         out.resize(batch.rows * self.tasks, 0.0);
         let known = batch.offsets[self.scenarios];
         let (own, unknown) = out.split_at_mut(known * self.tasks);
-        self.score_part(workspace, (&self.own, Input::Rows(batch, None), 0), own);
+        self.score_part(
+            workspace,
+            Job { part: &self.own, input: Input::Rows(batch, None), first: 0, corrects: true },
+            own,
+        );
         if !unknown.is_empty() {
             self.score_unknown(workspace, |scenario| Input::Rows(batch, scenario), known, unknown);
         }
@@ -164,12 +184,14 @@ impl<'a> Plan<'a> {
     ) {
         let how = self.unknown.as_ref().expect("an encoder gives unknown scenarios only where the layout says `mean`");
         match how {
-            Unknown::Mean(mean) => self.score_part(workspace, (mean, input(None), first), out),
+            Unknown::Mean(mean) => {
+                self.score_part(workspace, Job { part: mean, input: input(None), first, corrects: true }, out);
+            }
             Unknown::InTurn => self.score_in_turn(workspace, input, first, out),
         }
     }
 
-    /// Scores the rows from `first` on as rows of each scenario in turn, and takes the mean.
+    /// Scores the rows from `first` on as rows of each scenario in turn, and takes the mean, which is then corrected.
     fn score_in_turn<'b>(
         &self,
         workspace: &mut PlanWorkspace,
@@ -181,10 +203,14 @@ impl<'a> Plan<'a> {
         turn.resize(out.len(), 0.0);
         out.fill(0.0);
         for scenario in 0..self.scenarios as u16 {
-            self.score_part(workspace, (&self.own, input(Some(scenario)), first), &mut turn);
+            let job = Job { part: &self.own, input: input(Some(scenario)), first, corrects: false };
+            self.score_part(workspace, job, &mut turn);
             out.iter_mut().zip(&turn).for_each(|(sum, score)| *sum += score);
         }
         out.iter_mut().for_each(|sum| *sum /= self.scenarios as f32);
+        if let Some(correction) = &self.correction {
+            correction.apply(self.scenarios, out);
+        }
         workspace.turn = turn;
     }
 
@@ -207,13 +233,8 @@ impl<'a> Plan<'a> {
         self.tasks
     }
 
-    /// Scores the rows from `first` on, as many as `out` has, with one form of the network.
-    fn score_part(
-        &self,
-        workspace: &mut PlanWorkspace,
-        (part, input, first): (&Part, Input<'_>, usize),
-        out: &mut [f32],
-    ) {
+    /// Scores as many rows as `out` has, with one form of the network.
+    fn score_part(&self, workspace: &mut PlanWorkspace, job: Job<'_>, out: &mut [f32]) {
         let rows = out.len() / self.tasks;
         let block_rows = block_rows(rows);
         let blocks = rows.div_ceil(block_rows);
@@ -225,8 +246,8 @@ impl<'a> Plan<'a> {
         }
         let score = |(index, (span, out)): (usize, (&mut Span, &mut [f32]))| {
             for (block, out) in out.chunks_mut(block_rows * self.tasks).enumerate() {
-                let first = first + index * span_rows + block * block_rows;
-                self.score_block(span, (part, input), (first, block == 0), out);
+                let first = job.first + index * span_rows + block * block_rows;
+                self.score_block(span, Job { first, ..job }, block == 0, out);
             }
         };
         let size = (span_rows * self.tasks).max(1);
@@ -238,14 +259,9 @@ impl<'a> Plan<'a> {
         }
     }
 
-    /// Scores the rows from `first` on; `begins` says whether the span scored none of them before.
-    fn score_block(
-        &self,
-        span: &mut Span,
-        (part, input): (&Part, Input<'_>),
-        (first, begins): (usize, bool),
-        out: &mut [f32],
-    ) {
+    /// Scores a block; `begins` says whether the span scored none of its rows before.
+    fn score_block(&self, span: &mut Span, job: Job<'_>, begins: bool, out: &mut [f32]) {
+        let Job { part, input, first, corrects } = job;
         let rows = out.len() / self.tasks;
         self.gather(span, input, (first, rows), begins);
         let Span { x, offsets, own, mean, .. } = span;
@@ -273,6 +289,13 @@ impl<'a> Plan<'a> {
             part.evaluator.run_more(values, &feed);
         }
         out.copy_from_slice(part.evaluator.value(values, part.scores));
+        if let Some(correction) = self.correction.as_ref().filter(|_| corrects) {
+            let first_group = if part.form == Form::Mean { self.scenarios } else { 0 };
+            for (group, rows) in offsets.windows(2).enumerate() {
+                let scores = &mut out[rows[0] * self.tasks..rows[1] * self.tasks];
+                correction.apply(first_group + group, scores);
+            }
+        }
     }
 
     /// Looks up the dense input of so many rows.

@@ -40,11 +40,21 @@ fn allocations_of_training(optimiser: SparseOptimiserKind, threads: usize) -> us
     allocations_of_later(&batches, step, threads)
 }
 
+/// A model whose scores are corrected in both ways.
+fn corrected(config: ModelConfig) -> Model {
+    let mut layout = fixture::layout();
+    layout.tasks[0].negative_rate = 0.1;
+    let mut model = Model::new(layout, config, Seed(1)).unwrap();
+    let calibration = fixture::calibration(&model.layout);
+    model.set_calibration(Some(calibration)).unwrap();
+    model
+}
+
 fn allocations_of_scoring(config: ModelConfig, threads: usize) -> usize {
-    let layout = fixture::layout();
-    let model = Model::new(layout.clone(), config, Seed(1)).unwrap();
+    let model = corrected(config);
+    let layout = &model.layout;
     let plan = Plan::new(&model);
-    let grouped = |rows| fixture::batch(&layout, rows, rows as u64).grouped(layout.groups());
+    let grouped = |rows| fixture::batch(layout, rows, rows as u64).grouped(layout.groups());
     let batches = [300, 900, 1, 500].map(grouped);
     let (mut workspace, mut out) = (PlanWorkspace::default(), Vec::new());
     let step = |batch: &Batch| plan.score(&mut workspace, batch, &mut out);
@@ -52,11 +62,11 @@ fn allocations_of_scoring(config: ModelConfig, threads: usize) -> usize {
 }
 
 fn allocations_of_requests(config: ModelConfig, threads: usize) -> usize {
-    let layout = fixture::layout();
-    let model = Model::new(layout.clone(), config, Seed(1)).unwrap();
+    let model = corrected(config);
+    let layout = &model.layout;
     let plan = Plan::for_requests(&model, &["user", "age", "history"]).unwrap();
-    let user = fixture::batch(&layout, 1, 1);
-    let items = [300, 900, 1, 500].map(|rows| fixture::batch(&layout, rows, rows as u64));
+    let user = fixture::batch(layout, 1, 1);
+    let items = [300, 900, 1, 500].map(|rows| fixture::batch(layout, rows, rows as u64));
     let (mut workspace, mut out) = (PlanWorkspace::default(), Vec::new());
     allocations_of_later(&items, |items| plan.score(&mut workspace, &user, items, &mut out), threads)
 }

@@ -127,6 +127,26 @@ pub enum TrainError {
         /// What to look at.
         hint: &'static str,
     },
+    /// A part of a run's own data that there is not.
+    #[error("{} was trained without {part} rows: name files", path.display())]
+    NoPart {
+        /// The run folder.
+        path: PathBuf,
+        /// `valid` or `test`.
+        part: &'static str,
+    },
+    /// Rows that no curve of calibration can be fitted on.
+    #[error(
+        "no task can be calibrated: the best has {} rows, {} of them positive, and {rows} are needed with {of_a_class} of either class; name more --data", found.0, found.1
+    )]
+    TooFewToCalibrate {
+        /// Rows of the task that has most, and its positive ones.
+        found: (u64, u64),
+        /// Fewest rows.
+        rows: u64,
+        /// Fewest rows of either class.
+        of_a_class: u64,
+    },
     /// A task that has nothing to tell apart.
     #[error(
         "task `{task}`: {found} over the {rows} rows of train where it is observed; check its `label` and `where`, or remove the task"
@@ -264,6 +284,7 @@ impl TrainError {
             | TrainError::RunExists { .. }
             | TrainError::NotARun { .. }
             | TrainError::NotFinished { .. }
+            | TrainError::NoPart { .. }
             | TrainError::ConfigChanged { .. }
             | TrainError::OutputFormat { .. }
             | TrainError::OutputFolder { .. }
@@ -274,6 +295,7 @@ impl TrainError {
             | TrainError::DataChanged { .. }
             | TrainError::Damaged { .. }
             | TrainError::NoRows { .. }
+            | TrainError::TooFewToCalibrate { .. }
             | TrainError::OneClass { .. }
             | TrainError::LossNotFinite { .. }
             | TrainError::GradientNotFinite { .. }

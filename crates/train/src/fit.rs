@@ -35,7 +35,7 @@ use crate::run_folder::{RunFolder, write_whole};
 use crate::step::{Step, StepConfig};
 use crate::{Experiment, Metrics, TrainError};
 pub(crate) use finish::again;
-pub(crate) use inputs::{Inputs, Shared, own_rows, test_of_run};
+pub(crate) use inputs::{Inputs, Shared, own_rows, part_of_run, test_of_run};
 pub(crate) use resume::same_config;
 use session::{Session, Start};
 use state::State;

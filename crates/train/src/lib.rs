@@ -1,5 +1,6 @@
 //! From an experiment file to a trained, evaluated and saved model: the config, the fit loop, metrics and run folders.
 
+mod calibrate;
 mod check;
 mod checkpoint;
 mod compare;
@@ -23,6 +24,7 @@ mod step;
 mod tensorboard;
 mod tune;
 
+pub use calibrate::{Calibrated, CalibrationData, calibrate, uncalibrate};
 pub use check::{CellCount, CheckReport, FeatureCount, Finding, ModelReport, PartReport, Severity, check};
 pub use compare::{
     CellSpread, CompareObserver, CompareOptions, CompareRuns, CompareTiming, Compared, Comparison, Contrast,

@@ -24,6 +24,9 @@ pub(crate) use auc::auc_of_sorted;
 pub use builder::{MetricsBuilder, MetricsError, MetricsOptions};
 pub use calibration::ReliabilityBin;
 pub(crate) use csv::{number, quoted};
+#[cfg(test)]
+pub(crate) use scored::pack;
+pub(crate) use scored::{is_positive, score};
 
 use std::collections::BTreeMap;
 

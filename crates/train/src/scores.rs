@@ -210,7 +210,7 @@ mod tests {
     use super::*;
 
     fn layout() -> Layout {
-        let task = |name: &str| TaskSpec { name: name.to_owned(), weight: 1.0 };
+        let task = |name: &str| TaskSpec::new(name);
         Layout {
             tables: Vec::new(),
             slots: Vec::new(),

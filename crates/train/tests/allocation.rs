@@ -15,7 +15,7 @@ const VALUES: usize = 3000;
 
 fn layout() -> Layout {
     let table = |name: &str| TableSpec { name: name.to_owned(), rows: VALUES, dim: 16 };
-    let task = |name: &str| TaskSpec { name: name.to_owned(), weight: 1.0 };
+    let task = |name: &str| TaskSpec::new(name);
     Layout {
         tables: vec![table("user"), table("tag")],
         slots: vec![

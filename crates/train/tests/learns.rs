@@ -17,7 +17,7 @@ fn layout() -> Layout {
         slots,
         scenarios: (0..SCENARIOS).map(|scenario| format!("s{scenario}")).collect(),
         scenario_rows: vec![ROWS as u64 / SCENARIOS; SCENARIOS as usize],
-        tasks: ["click", "order"].map(|name| TaskSpec { name: name.to_owned(), weight: 1.0 }).to_vec(),
+        tasks: ["click", "order"].map(TaskSpec::new).to_vec(),
         unknown: UnknownScenario::Error,
     }
 }

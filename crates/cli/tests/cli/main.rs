@@ -2,6 +2,7 @@
 
 mod broken_input;
 mod browser;
+mod calibrate;
 mod commands;
 mod compare;
 mod export;

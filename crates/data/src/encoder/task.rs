@@ -4,6 +4,7 @@ use arrow::array::{Array, BooleanArray, Float64Array};
 use serde::{Deserialize, Serialize};
 
 use super::key::map_valid;
+use crate::schema::{all_negatives, is_all, is_negative_rate};
 use crate::{DataError, Expression, Rows, TaskConfig, TaskSpec};
 
 /// A task with its expressions read.
@@ -23,6 +24,8 @@ pub(super) struct SavedTask {
     #[serde(rename = "where")]
     filter: Option<String>,
     weight: f64,
+    #[serde(default = "all_negatives", skip_serializing_if = "is_all")]
+    negative_rate: f64,
 }
 
 impl Task {
@@ -43,11 +46,18 @@ impl Task {
             if !(config.weight.is_finite() && config.weight >= 0.0) {
                 return Err(DataError::config(&key("weight"), "must be a finite number of zero or more"));
             }
+            if !is_negative_rate(config.negative_rate) {
+                return Err(DataError::config(&key("negative_rate"), "must be a share above 0, and 1 at most"));
+            }
         }
         configs.iter().map(|config| Task::new(SavedTask::of(config))).collect()
     }
 
     pub(super) fn new(saved: SavedTask) -> Result<Task, DataError> {
+        if !is_negative_rate(saved.negative_rate) {
+            let problem = format!("is {}, expected a share above 0, and 1 at most", saved.negative_rate);
+            return Err(DataError::config(&format!("task.{}.negative_rate", saved.name), problem));
+        }
         let label = Expression::parse(&saved.label)?;
         let filter = saved.filter.as_deref().map(Expression::parse).transpose()?;
         Ok(Task { saved, label, filter })
@@ -58,7 +68,8 @@ impl Task {
     }
 
     pub(super) fn spec(&self) -> TaskSpec {
-        TaskSpec { name: self.saved.name.clone(), weight: self.saved.weight }
+        let SavedTask { name, weight, negative_rate, .. } = &self.saved;
+        TaskSpec { name: name.clone(), weight: *weight, negative_rate: *negative_rate }
     }
 
     pub(super) fn columns(&self) -> Vec<String> {
@@ -107,6 +118,7 @@ impl SavedTask {
             label: config.label.clone(),
             filter: config.filter.clone(),
             weight: config.weight,
+            negative_rate: config.negative_rate,
         }
     }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::layout::all_negatives;
 use crate::error::DataError;
 use crate::split::SplitConfig;
 
@@ -99,6 +100,11 @@ pub struct TaskConfig {
     /// Factor of the task's loss.
     #[serde(default = "default_task_weight")]
     pub weight: f64,
+    /// Share of the task's negative rows that were kept in train, above 0 and 1 at most: 0.1 where nine of ten were dropped to save
+    /// time. Scores are corrected for it, everywhere, to what they are on all rows; valid and test must have all of theirs. Training
+    /// itself and its loss are not changed.
+    #[serde(default = "all_negatives")]
+    pub negative_rate: f64,
 }
 
 /// A value as TOML or JSON may write it; texts, numbers and flags all stand for their text.
@@ -180,7 +186,8 @@ impl DataConfig {
 impl TaskConfig {
     /// A task over all rows with weight 1.
     pub fn new(name: &str, label: &str) -> TaskConfig {
-        TaskConfig { name: name.to_owned(), label: label.to_owned(), filter: None, weight: default_task_weight() }
+        let (name, label) = (name.to_owned(), label.to_owned());
+        TaskConfig { name, label, filter: None, weight: default_task_weight(), negative_rate: all_negatives() }
     }
 }
 

@@ -79,6 +79,10 @@ pub struct TaskSpec {
     pub name: String,
     /// Factor of its loss.
     pub weight: f64,
+    /// Share of its negative rows that train was given, from above 0 to 1; see
+    /// [`TaskConfig::negative_rate`](crate::TaskConfig::negative_rate).
+    #[serde(default = "all_negatives", skip_serializing_if = "is_all")]
+    pub negative_rate: f64,
 }
 
 /// What happens to a row whose scenario was not seen in train.
@@ -91,6 +95,27 @@ pub enum UnknownScenario {
     Mean,
     /// The row counts as one of the scenario with this id.
     Scenario(u16),
+}
+
+impl TaskSpec {
+    /// A task of weight 1, whose negative rows are all there.
+    pub fn new(name: impl Into<String>) -> TaskSpec {
+        TaskSpec { name: name.into(), weight: 1.0, negative_rate: all_negatives() }
+    }
+}
+
+/// Whether a share of negatives that were kept can be one.
+pub(crate) fn is_negative_rate(rate: f64) -> bool {
+    rate > 0.0 && rate <= 1.0
+}
+
+/// No negative was dropped: what files say that were written before there was a rate.
+pub(crate) fn all_negatives() -> f64 {
+    1.0
+}
+
+pub(crate) fn is_all(rate: &f64) -> bool {
+    *rate == all_negatives()
 }
 
 impl Layout {

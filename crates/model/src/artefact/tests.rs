@@ -11,11 +11,11 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{ModelConfig, Plan, PlanWorkspace, zoo};
+use crate::{CalibratedCell, CalibrationMethod, Curve, FittedOn, ModelConfig, Plan, PlanWorkspace, zoo};
 
-const ALL: [&str; 4] = [MANIFEST, ENCODER, WEIGHTS, TABLES];
+const ALL: [&str; 5] = [MANIFEST, ENCODER, WEIGHTS, TABLES, CALIBRATION];
 
-/// A model with its encoder and a batch, and the bytes of its artefact.
+/// A calibrated model with its encoder and a batch, and the bytes of its artefact.
 struct Fixture {
     encoder: Encoder,
     model: Model,
@@ -26,7 +26,8 @@ struct Fixture {
 static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
     let (encoder, batch) = encoded(&csv(folder.path()));
-    let model = Model::new(encoder.layout().clone(), small(), Seed(3)).unwrap();
+    let mut model = Model::new(encoder.layout().clone(), small(), Seed(3)).unwrap();
+    model.set_calibration(Some(calibration(&model.layout))).unwrap();
     let saved = folder.path().join("model");
     Artefact::save(&saved, "tiny", &encoder, &model).unwrap();
     let bytes = ALL.iter().map(|name| (*name, std::fs::read(saved.join(name)).unwrap())).collect();
@@ -42,6 +43,11 @@ fn csv(folder: &Path) -> PathBuf {
 }
 
 fn encoded(path: &Path) -> (Encoder, Batch) {
+    encoded_with(path, 1.0)
+}
+
+/// As [`encoded`], with a share of the negatives of `click`.
+fn encoded_with(path: &Path, negative_rate: f64) -> (Encoder, Batch) {
     let features: Vec<FeatureConfig> = serde_json::from_value(serde_json::json!([
         { "kind": "categorical", "columns": ["user"], "dim": 4 },
         { "kind": "numeric", "columns": ["age"], "transform": "quantile", "buckets": 5, "dim": 3 },
@@ -50,7 +56,7 @@ fn encoded(path: &Path) -> (Encoder, Batch) {
     let config = SchemaConfig {
         data: &DataConfig::new(Paths::One(path.display().to_string())),
         scenario: &ScenarioConfig { column: "tab".into(), unknown: UnknownConfig::Mean },
-        tasks: &[TaskConfig::new("click", "click"), TaskConfig::new("order", "order")],
+        tasks: &[TaskConfig { negative_rate, ..TaskConfig::new("click", "click") }, TaskConfig::new("order", "order")],
         features: &features,
     };
     let source = Source::open(&[path.to_owned()]).unwrap();
@@ -68,6 +74,21 @@ fn small() -> ModelConfig {
         "task": { "kind": "cgc", "shared": 1, "specific": 1, "expert_units": [4], "tower_units": [3] }
     }"#;
     serde_json::from_str(text).unwrap()
+}
+
+/// A curve of its own for every cell.
+fn calibration(layout: &Layout) -> Calibration {
+    let scenarios = layout.scenarios.iter().cloned().map(Some).chain([None]);
+    let cells =
+        scenarios.flat_map(|scenario| layout.tasks.iter().map(move |task| (scenario.clone(), task.name.clone())));
+    let cell = |(place, (scenario, task)): (usize, (Option<String>, String))| {
+        let at = place as f64;
+        let knots = vec![(0.1, 0.02 * at), (0.45 + 0.01 * at, 0.3), (0.9, 0.8)];
+        let platt = Curve::Platt { a: 1.0 / 3.0 + at, b: -0.1 * at };
+        let curve = if place % 2 == 0 { platt } else { Curve::Isotonic { knots } };
+        CalibratedCell { scenario, task, rows: 30, positives: 10, fitted_on: FittedOn::Cell, curve }
+    };
+    Calibration { method: CalibrationMethod::Platt, cells: cells.enumerate().map(cell).collect() }
 }
 
 fn scores(model: &Model, batch: &Batch) -> Vec<f32> {
@@ -95,7 +116,8 @@ fn refusal_of(change: impl FnOnce(&Path, &mut Manifest)) -> String {
     let (_parent, folder) = folder_with(|_, _| ());
     let mut manifest = Manifest::read(&folder.join(MANIFEST)).unwrap();
     change(&folder, &mut manifest);
-    manifest.files = FILES.iter().map(|name| FileRecord::of(&folder, name).unwrap()).collect();
+    let saved = FILES.iter().filter(|name| folder.join(name).is_file());
+    manifest.files = saved.map(|name| FileRecord::of(&folder, name).unwrap()).collect();
     std::fs::write(folder.join(MANIFEST), manifest.to_text()).unwrap();
     let message = Artefact::load(&folder).unwrap_err().to_string();
     message.replace(&format!("{}/", folder.display()), "")
@@ -167,7 +189,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn a_changed_file_is_never_loaded(file in 0_usize..4, place: prop::sample::Index, flip in 1_u8.., cut: bool) {
+    fn a_changed_file_is_never_loaded(file in 0_usize..5, place: prop::sample::Index, flip in 1_u8.., cut: bool) {
         let (_parent, folder) = folder_with(|name, bytes| {
             if name == ALL[file] {
                 let place = place.index(bytes.len());
@@ -213,11 +235,11 @@ fn a_damaged_file_is_told_from_a_file_of_another_size() {
 fn a_version_of_the_future_is_refused_as_such() {
     let (_parent, folder) = folder_with(|name, bytes| {
         if name == MANIFEST {
-            *bytes = String::from_utf8(bytes.clone()).unwrap().replacen("_version\": 1,", "_version\": 7,", 1).into();
+            *bytes = String::from_utf8(bytes.clone()).unwrap().replacen("_version\": 2,", "_version\": 7,", 1).into();
         }
     });
     let error = Artefact::load(&folder).unwrap_err().to_string();
-    assert!(error.ends_with("manifest.json: format version 7; this hinet reads 1 to 1"), "{error}");
+    assert!(error.ends_with("manifest.json: format version 7; this hinet reads 1 to 2"), "{error}");
 }
 
 #[test]
@@ -281,4 +303,74 @@ fn a_save_that_the_system_refuses_says_where_and_leaves_nothing() {
     assert!(error.to_string().contains("file"), "{error}");
     assert!(!error.is_usage());
     assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
+}
+
+#[test]
+fn taking_a_calibration_away_gives_the_artefact_that_there_was_before() {
+    let parent = tempfile::tempdir().unwrap();
+    let [plain, calibrated] = ["plain", "calibrated"].map(|name| parent.path().join(name));
+    let mut model = FIXTURE.model.clone();
+    model.set_calibration(None).unwrap();
+    Artefact::save(&plain, "tiny", &FIXTURE.encoder, &model).unwrap();
+    Artefact::save(&calibrated, "tiny", &FIXTURE.encoder, &FIXTURE.model).unwrap();
+    let mut loaded = Artefact::load(&calibrated).unwrap();
+    assert_eq!(loaded.model.calibration(), FIXTURE.model.calibration());
+    assert_ne!(scores(&loaded.model, &FIXTURE.batch), scores(&model, &FIXTURE.batch));
+    loaded.model.set_calibration(None).unwrap();
+    Artefact::save(&calibrated, "tiny", &loaded.encoder, &loaded.model).unwrap();
+    for name in [MANIFEST, ENCODER, WEIGHTS, TABLES] {
+        assert_eq!(std::fs::read(plain.join(name)).unwrap(), std::fs::read(calibrated.join(name)).unwrap(), "{name}");
+    }
+    assert_eq!(std::fs::read_dir(&calibrated).unwrap().count(), 4);
+    assert_eq!(scores(&Artefact::load(&calibrated).unwrap().model, &FIXTURE.batch), scores(&model, &FIXTURE.batch));
+}
+
+#[test]
+fn a_calibration_that_is_none_or_of_other_cells_is_refused_by_its_file() {
+    let message = |change: &dyn Fn(String) -> String| {
+        refusal_of(|folder, _| {
+            let path = folder.join(CALIBRATION);
+            let text = std::fs::read_to_string(&path).unwrap();
+            let changed = change(text.clone());
+            assert_ne!(changed, text);
+            std::fs::write(path, changed).unwrap();
+        })
+    };
+    let descends = message(&|text| text.replace("0.9,", "0.3,"));
+    assert!(descends.starts_with("calibration.json: the knot (0.3, 0.8) after (0.46, 0.3) in the curve"), "{descends}");
+    let other = message(&|text| text.replacen("\"click\"", "\"like\"", 1));
+    let expected =
+        "calibration.json: a curve for scenario `0` and task `like`; expected one for scenario `0` and task `click`";
+    assert_eq!(other, expected);
+    let unreadable = message(&|text| text.replacen("0.9,", "", 1));
+    assert!(unreadable.starts_with("calibration.json: it cannot be read ("), "{unreadable}");
+    let unknown = message(&|text| text.replacen("\"platt\"", "\"spline\"", 1));
+    assert!(unknown.contains("spline"), "{unknown}");
+    let without = refusal_of(|folder, _| std::fs::write(folder.join(CALIBRATION), "{}").unwrap());
+    assert!(without.starts_with("calibration.json: it cannot be read (missing field"), "{without}");
+}
+
+#[test]
+fn the_first_format_has_no_calibration() {
+    let message = refusal_of(|_, manifest| manifest.format_version = 1);
+    assert!(message.starts_with("manifest.json: files [\"encoder.json\", "), "{message}");
+    let (_parent, folder) = folder_with(|_, _| ());
+    let mut manifest = Manifest::read(&folder.join(MANIFEST)).unwrap();
+    manifest.format_version = 1;
+    manifest.files.pop();
+    std::fs::write(folder.join(MANIFEST), manifest.to_text()).unwrap();
+    assert_eq!(Artefact::load(&folder).unwrap().model.calibration(), None);
+}
+
+#[test]
+fn a_rate_of_negatives_is_kept_and_written_only_where_it_is_not_1() {
+    let parent = tempfile::tempdir().unwrap();
+    let (plain, spared) = (encoded_with(&csv(parent.path()), 1.0).0, encoded_with(&csv(parent.path()), 0.25).0);
+    assert!(!plain.to_json().contains("negative_rate"));
+    let model = Model::new(spared.layout().clone(), small(), Seed(3)).unwrap();
+    let folder = parent.path().join("model");
+    Artefact::save(&folder, "tiny", &spared, &model).unwrap();
+    let loaded = Artefact::load(&folder).unwrap();
+    assert_eq!(loaded.model.layout.tasks.iter().map(|task| task.negative_rate).collect::<Vec<_>>(), [0.25, 1.0]);
+    assert_eq!(scores(&loaded.model, &FIXTURE.batch), scores(&model, &FIXTURE.batch));
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use hinet_data::Batch;
 
-use super::{Input, Plan, PlanWorkspace};
+use super::{Input, Job, Plan, PlanWorkspace};
 use crate::config::bad;
 use crate::{Embeddings, Model, ModelError};
 
@@ -58,7 +58,7 @@ impl<'a> RequestPlan<'a> {
         let scenario = user.scenario[0];
         if usize::from(scenario) < self.plan.scenarios {
             let input = Input::Items(request, Some(scenario));
-            self.plan.score_part(workspace, (&self.plan.own, input, 0), out);
+            self.plan.score_part(workspace, Job { part: &self.plan.own, input, first: 0, corrects: true }, out);
         } else {
             self.plan.score_unknown(workspace, |scenario| Input::Items(request, scenario), 0, out);
         }

@@ -1,6 +1,7 @@
 //! Layouts and batches made by hand.
 
 use hinet_data::{Batch, Column, Layout, Pooling, Slot, TableSpec, TaskSpec, UnknownScenario};
+use hinet_model::{CalibratedCell, Calibration, CalibrationMethod, Curve, FittedOn};
 
 /// A small stream of numbers without a pattern.
 pub(crate) struct Noise(pub(crate) u64);
@@ -44,9 +45,26 @@ pub(crate) fn layout() -> Layout {
         ],
         scenarios: ["home", "search", "cart"].map(str::to_owned).to_vec(),
         scenario_rows: vec![500, 300, 200],
-        tasks: ["click", "order"].map(|name| TaskSpec { name: name.into(), weight: 1.0 }).to_vec(),
+        tasks: ["click", "order"].map(TaskSpec::new).to_vec(),
         unknown: UnknownScenario::Mean,
     }
+}
+
+/// A curve of its own for every cell of a layout: by turns both kinds, and none.
+pub(crate) fn calibration(layout: &Layout) -> Calibration {
+    let scenarios = layout.scenarios.iter().cloned().map(Some).chain([None]);
+    let cells =
+        scenarios.flat_map(|scenario| layout.tasks.iter().map(move |task| (scenario.clone(), task.name.clone())));
+    let cell = |(place, (scenario, task)): (usize, (Option<String>, String))| {
+        let at = place as f64;
+        let curve = match place % 3 {
+            0 => Curve::Platt { a: 0.5 + at, b: 0.3 - 0.1 * at },
+            1 => Curve::Isotonic { knots: vec![(0.1, 0.02 * at), (0.5, 0.4), (0.9, 0.75 + 0.01 * at)] },
+            _ => Curve::Identity,
+        };
+        CalibratedCell { scenario, task, rows: 30, positives: 10, fitted_on: FittedOn::Cell, curve }
+    };
+    Calibration { method: CalibrationMethod::Platt, cells: cells.enumerate().map(cell).collect() }
 }
 
 /// Rows for [`layout`], not grouped; bags may be empty and may hold an id twice.

@@ -15,7 +15,7 @@ pub(crate) fn layout(width: usize, scenarios: usize, tasks: &[&str]) -> Layout {
         ],
         scenarios: (0..scenarios).map(|scenario| format!("s{scenario}")).collect(),
         scenario_rows: (1..=scenarios as u64).map(|scenario| 100 * scenario).collect(),
-        tasks: tasks.iter().map(|name| TaskSpec { name: (*name).to_owned(), weight: 1.0 }).collect(),
+        tasks: tasks.iter().map(|name| TaskSpec::new(*name)).collect(),
         unknown: UnknownScenario::Mean,
     }
 }

@@ -4,6 +4,8 @@
 mod oracle;
 
 mod agreement;
+mod artefact;
+mod calibration;
 mod cases;
 mod conformance;
 mod documents;

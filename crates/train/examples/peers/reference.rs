@@ -111,7 +111,7 @@ impl Arguments {
 
     /// The model before its first step.
     pub(crate) fn model(&self) -> Result<Model, Box<dyn Error>> {
-        let task = |name: &str| TaskSpec { name: name.to_owned(), weight: 1.0 };
+        let task = |name: &str| TaskSpec::new(name);
         let rows = self.values + RESERVED as usize;
         let layout = Layout {
             tables: (0..COLUMNS).map(|c| TableSpec { name: name(c), rows, dim: DIM }).collect(),

@@ -38,7 +38,9 @@ pub(super) fn open(paths: &[PathBuf], stop: &AtomicBool) -> Result<Group, TrainE
 
 /// Scores the test rows of a run that has no file of their scores.
 pub(super) fn score(path: &Path, stop: &AtomicBool) -> Result<RowScores, TrainError> {
-    let run = Run::open(path)?;
+    let mut run = Run::open(path)?;
+    // As `metrics.json` has them, whether the run was calibrated since or not.
+    run.artefact.model.set_calibration(None)?;
     let layout = &run.artefact.model.layout;
     let options = MetricsOptions::new(layout, run.ndcg_k, run.min_positives);
     let mut scores = RowScoresBuilder::new(layout);

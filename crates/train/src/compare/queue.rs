@@ -220,7 +220,7 @@ mod tests {
             slots: vec![Slot::Lookup { feature: "user".into(), table: 0 }],
             scenarios: vec!["home".into(), "search".into()],
             scenario_rows: vec![1, 1],
-            tasks: vec![TaskSpec { name: "click".into(), weight: 1.0 }],
+            tasks: vec![TaskSpec::new("click")],
             unknown: UnknownScenario::Error,
         };
         let table = |preset: &str, seed: u64| {

@@ -111,6 +111,10 @@ fn check_tasks(experiment: &Experiment, found: &mut Found) {
         if !task.weight.is_finite() || task.weight < 0.0 {
             problem(found, key("weight"), format!("expected a number of 0 or more, found {}", task.weight));
         }
+        let rate = task.negative_rate;
+        if !(rate > 0.0 && rate <= 1.0) {
+            problem(found, key("negative_rate"), format!("expected a share above 0, and 1 at most, found {rate}"));
+        }
     }
     if !experiment.tasks.is_empty() && experiment.tasks.iter().all(|task| task.weight == 0.0) {
         problem(found, "task", "every task has weight 0: nothing would be learnt");

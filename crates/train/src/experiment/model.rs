@@ -76,7 +76,7 @@ pub(super) fn check(config: &ModelConfig, tasks: &[TaskConfig]) -> Result<(), (S
         slots: vec![Slot::Dense { feature: String::new(), width: 1 }],
         scenarios: vec![String::new()],
         scenario_rows: vec![1],
-        tasks: tasks.iter().map(|task| TaskSpec { name: task.name.clone(), weight: task.weight }).collect(),
+        tasks: tasks.iter().map(|task| TaskSpec { weight: task.weight, ..TaskSpec::new(&task.name) }).collect(),
         unknown: UnknownScenario::Error,
     };
     config.check(&layout).map_err(|error| (join("model", key_of(&error)), message_of(&error)))

@@ -177,15 +177,36 @@ fn one_class(labels: LabelCounts) -> Option<(&'static str, u64)> {
 /// # Errors
 /// If the files are not those of the run any more.
 pub(crate) fn own_rows(experiment: &Experiment, folder: &RunFolder) -> Result<(&'static str, Source), TrainError> {
+    let [train, valid, test] = parts_of_run(experiment, folder)?;
+    let found = [("test", test), ("valid", valid), ("train", train)];
+    let first = found.into_iter().find_map(|(part, source)| Some((part, source?)));
+    Ok(first.expect("a split has a train part"))
+}
+
+/// The rows of one part of a finished run's data, if it has any.
+///
+/// # Errors
+/// If the files are not those of the run any more.
+pub(crate) fn part_of_run(
+    experiment: &Experiment,
+    folder: &RunFolder,
+    part: Part,
+) -> Result<Option<Source>, TrainError> {
+    let [train, valid, test] = parts_of_run(experiment, folder)?;
+    Ok(match part {
+        Part::Train => train,
+        Part::Valid => valid,
+        Part::Test => test,
+    })
+}
+
+fn parts_of_run(experiment: &Experiment, folder: &RunFolder) -> Result<[Option<Source>; 3], TrainError> {
     let record = DataRecord::read(folder)?;
     let sources = open(experiment)?;
     if let Some(record) = &record {
         record.same_files(folder.path(), &DataRecord::of(&sources)?)?;
     }
-    let [train, valid, test] = parts(experiment, sources, record.and_then(|record| record.split).as_ref());
-    let found = [("test", test), ("valid", valid), ("train", train)];
-    let first = found.into_iter().find_map(|(part, source)| Some((part, source?)));
-    Ok(first.expect("a split has a train part"))
+    Ok(parts(experiment, sources, record.and_then(|record| record.split).as_ref()))
 }
 
 /// The test rows of a finished run, if it has any.

@@ -151,10 +151,26 @@ impl MetricsBuilder {
     /// What reliability diagrams show: every cell in the order of [`SplitMetrics::cells`], then the tasks over all rows.
     pub fn reliability(&self) -> Vec<Reliability> {
         self.per_cell(|scenario, task, rows| {
-            let mut packed: Vec<u64> = self.observed(task, rows).map(|(_, packed)| packed).collect();
-            packed.sort_unstable();
-            Reliability { scenario, task: self.options.tasks[task].clone(), bins: calibration::reliability(&packed) }
+            let bins = calibration::reliability(&self.sorted(task, rows));
+            Reliability { scenario, task: self.options.tasks[task].clone(), bins }
         })
+    }
+
+    /// Makes something of each cell's rows, packed and in ascending order: the cells in the order of
+    /// [`SplitMetrics::cells`], then the tasks over all rows.
+    pub(crate) fn per_sorted_cell<T: Send>(&self, make: impl Fn(&[u64]) -> T + Sync) -> Vec<T> {
+        self.per_cell(|_, task, rows| make(&self.sorted(task, rows)))
+    }
+
+    /// Replaces every score. `map` is given the row's group (its scenario, or the one after the last), the task and the
+    /// score; what it returns must be a probability.
+    pub(crate) fn map_scores(&mut self, map: impl Fn(usize, usize, f32) -> f32) {
+        let known = self.options.scenarios.len();
+        for (task, scores) in self.scores.iter_mut().enumerate() {
+            for (score, &scenario) in scores.iter_mut().zip(&self.scenario) {
+                *score = map(usize::from(scenario).min(known), task, *score);
+            }
+        }
     }
 
     /// Makes something of each cell's scenario, task and rows, scenario by scenario; then of each task over all rows.
@@ -191,8 +207,7 @@ impl MetricsBuilder {
     }
 
     fn cell(&self, task: usize, rows: &[u32]) -> Cell {
-        let mut packed: Vec<u64> = self.observed(task, rows).map(|(_, packed)| packed).collect();
-        packed.sort_unstable();
+        let packed = self.sorted(task, rows);
         let mut cell = Cell {
             scenario: None,
             task: self.options.tasks[task].clone(),
@@ -213,6 +228,13 @@ impl MetricsBuilder {
             (cell.ndcg, cell.mrr, cell.requests) = (found.ndcg, found.mrr, found.requests);
         }
         cell
+    }
+
+    /// The rows whose label is known, packed and in ascending order.
+    fn sorted(&self, task: usize, rows: &[u32]) -> Vec<u64> {
+        let mut packed: Vec<u64> = self.observed(task, rows).map(|(_, packed)| packed).collect();
+        packed.sort_unstable();
+        packed
     }
 
     /// The rows whose label is known, packed.

@@ -3,16 +3,16 @@
 /// A score and its label in one number. Such numbers sort by score, and by label where scores are equal.
 ///
 /// Scores are probabilities, at least 0, so the bits of the float sort as the float does.
-pub(super) fn pack(score: f32, positive: bool) -> u64 {
+pub(crate) fn pack(score: f32, positive: bool) -> u64 {
     // Adding 0 turns minus zero into zero.
     u64::from((score + 0.0).to_bits()) << 1 | u64::from(positive)
 }
 
-pub(super) fn score(packed: u64) -> f32 {
+pub(crate) fn score(packed: u64) -> f32 {
     f32::from_bits((packed >> 1) as u32)
 }
 
-pub(super) fn is_positive(packed: u64) -> bool {
+pub(crate) fn is_positive(packed: u64) -> bool {
     packed & 1 == 1
 }
 

@@ -1,5 +1,6 @@
 //! Tests of the public API.
 
+mod calibrate;
 mod check;
 mod documents;
 mod experiment;

@@ -30,8 +30,17 @@ impl Shop {
     }
 
     pub(crate) fn write(&self, name: &str, rows: std::ops::Range<u64>) {
+        self.write_some(name, rows, |_| true);
+    }
+
+    /// All rows that were clicked, and a tenth of the others.
+    pub(crate) fn write_with_few_negatives(&self, name: &str, rows: std::ops::Range<u64>) {
+        self.write_some(name, rows, |row| clicked(row) || Seed(11).stream("kept", row).is_multiple_of(10));
+    }
+
+    fn write_some(&self, name: &str, rows: std::ops::Range<u64>, keeps: impl Fn(u64) -> bool) {
         let mut text = "row,tab,user,item,price,click,order\n".to_owned();
-        for row in rows {
+        for row in rows.filter(|&row| keeps(row)) {
             writeln!(text, "{}", line(row)).unwrap();
         }
         std::fs::write(self.path(name), text).unwrap();
@@ -60,6 +69,10 @@ fn line(row: u64) -> String {
     let click = (draw("click", 10_000) as f64) < 10_000.0 * chance(logit);
     let order = click && (draw("order", 10_000) as f64) < 10_000.0 * chance(1.0 - price / 50.0);
     format!("{row},{tab},u{user},{item},{price},{},{}", u8::from(click), u8::from(order))
+}
+
+fn clicked(row: u64) -> bool {
+    line(row).split(',').nth(5) == Some("1")
 }
 
 const CONFIG: &str = r#"
