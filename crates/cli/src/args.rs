@@ -280,6 +280,8 @@ pub(crate) struct EncodeArguments {
     pub(crate) keep: Vec<String>,
     #[command(flatten)]
     pub(crate) threads: ThreadArguments,
+}
+
 /// Options of `calibrate`.
 #[derive(Debug, Args)]
 pub(crate) struct CalibrateArguments {

@@ -34,6 +34,16 @@ impl Correction {
         })
     }
 
+    /// The share of negatives that train kept, of a task.
+    pub(crate) fn negative_rate(&self, task: usize) -> f64 {
+        self.cells[task].negative_rate
+    }
+
+    /// The curves of a task, `[scenarios + 1]`.
+    pub(crate) fn curves(&self, task: usize) -> impl ExactSizeIterator<Item = &Curve> + Clone {
+        self.cells[task..].iter().step_by(self.tasks).map(|cell| &cell.curve)
+    }
+
     /// Corrects the scores of rows of one group, `[rows, tasks]`.
     pub(crate) fn apply(&self, group: usize, scores: &mut [f32]) {
         let cells = &self.cells[group * self.tasks..][..self.tasks];

@@ -13,7 +13,7 @@ use hinet_tape::Scope;
 use serde::{Deserialize, Serialize};
 
 use crate::artefact::tensors::{self, Tensors, TensorsMut};
-use crate::{Model, ModelConfig, ModelError};
+use crate::{Calibration, Model, ModelConfig, ModelError};
 
 /// Most bytes of tensors in one file, unless a single one is larger: what cannot be written or mapped whole is read badly
 /// by others.
@@ -118,6 +118,9 @@ struct Description {
     seed: u64,
     model: ModelConfig,
     layout: Layout,
+    /// The curves that scores go through; absent where the model is not calibrated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    calibration: Option<Calibration>,
 }
 
 /// Writes the tensors of a model in files of at most so many bytes, with their index.
@@ -141,7 +144,8 @@ pub(super) fn write(model: &Model, folder: &Path, most: usize) -> Result<(), Mod
     }
     write_json(&folder.join(INDEX), &index)?;
     let (config, layout) = (model.config.clone(), model.layout.clone());
-    write_json(&folder.join(MODEL), &Description { seed: model.seed.0, model: config, layout })
+    let calibration = model.calibration().cloned();
+    write_json(&folder.join(MODEL), &Description { seed: model.seed.0, model: config, layout, calibration })
 }
 
 fn write_json(path: &Path, value: &impl Serialize) -> Result<(), ModelError> {
@@ -158,6 +162,7 @@ pub(super) fn read(layout: &Layout, folder: &Path) -> Result<Model, ModelError> 
     }
     let index: Index = read_json(&folder.join(INDEX))?;
     let mut model = Model::blank(description.layout, description.model, Seed(description.seed))?;
+    model.set_calibration(description.calibration)?;
     let entries = entries(&model);
     let mut files: BTreeMap<&str, Vec<Entry>> = BTreeMap::new();
     for entry in &entries {

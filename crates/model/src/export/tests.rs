@@ -5,7 +5,7 @@ use std::io::{Seek, SeekFrom, Write};
 use hinet_data::{Layout, Pooling, Seed, Slot, TableSpec, TaskSpec};
 
 use super::*;
-use crate::zoo;
+use crate::{CalibratedCell, Calibration, CalibrationMethod, Curve, FittedOn, zoo};
 
 const WEIGHTED: [bool; 4] = [false, true, false, false];
 const FORMATS: [ExportFormat; 5] = [
@@ -28,7 +28,7 @@ fn model(preset: &str) -> Model {
         ],
         scenarios: ["home", "search"].map(str::to_owned).to_vec(),
         scenario_rows: vec![2, 1],
-        tasks: ["click", "order"].map(|name| TaskSpec { name: name.into(), weight: 1.0 }).to_vec(),
+        tasks: ["click", "order"].map(|name| TaskSpec { name: name.into(), weight: 1.0, negative_rate: 1.0 }).to_vec(),
         unknown: UnknownScenario::Mean,
     };
     let mut config = zoo::find(preset).unwrap().config();
@@ -157,6 +157,43 @@ fn tensors_in_several_files_make_the_same_model() {
         assert_eq!(read.params.values(), model.params.values());
         for table in 0..model.embeddings.specs().len() {
             assert_eq!(read.embeddings.table(table), model.embeddings.table(table), "{preset}");
+        }
+    }
+}
+
+/// A model with a rate of negatives, and a curve of each kind in turn: for two scenarios, then unknown ones, and two tasks.
+fn calibrated(method: CalibrationMethod, curve: Curve) -> Model {
+    let mut model = model("hinet");
+    model.layout.tasks[1].negative_rate = 0.3;
+    let cell = |(place, curve): (usize, Curve)| CalibratedCell {
+        scenario: model.layout.scenarios.get(place / 2).cloned(),
+        task: model.layout.tasks[place % 2].name.clone(),
+        rows: 9,
+        positives: 3,
+        fitted_on: FittedOn::Cell,
+        curve,
+    };
+    let curves = [curve.clone(), Curve::Identity, Curve::Identity, curve.clone(), curve, Curve::Identity];
+    let cells = curves.into_iter().enumerate().map(cell).collect();
+    model.set_calibration(Some(Calibration { method, cells })).unwrap();
+    model
+}
+
+#[test]
+fn curves_and_rates_of_negatives_are_exported_with_the_model() {
+    let place = tempfile::tempdir().unwrap();
+    let knots = vec![(0.1, 0.0), (0.3, 0.2), (0.30001, 0.35), (0.6, 0.35), (0.9, 0.99)];
+    let curves = [
+        (CalibrationMethod::Platt, Curve::Platt { a: 0.3, b: -1.5 }),
+        (CalibrationMethod::Isotonic, Curve::Isotonic { knots }),
+        (CalibrationMethod::Isotonic, Curve::Isotonic { knots: vec![(0.5, 0.25)] }),
+    ];
+    for (number, (method, curve)) in curves.into_iter().enumerate() {
+        let model = calibrated(method, curve);
+        for format in FORMATS {
+            let folder = place.path().join(format!("{number}-{format:?}"));
+            let exported = exported(&model, format, &folder, |_| ()).unwrap();
+            assert!(exported.difference <= PARITY_TOLERANCE, "{method:?}, {format:?}: {exported:?}");
         }
     }
 }

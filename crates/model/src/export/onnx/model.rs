@@ -16,6 +16,7 @@ use super::outputs;
 use super::proto::{FLOAT, INT64};
 use super::translate::{PartRows, parts_rows, translate};
 use super::{OnnxForm, OnnxSource};
+use crate::calibration::Correction;
 use crate::export::names::{DENSE, SCENARIO};
 use crate::{Form, ModelError, Network};
 
@@ -53,7 +54,8 @@ pub(super) fn build<'a>(source: &OnnxSource<'a>, form: OnnxForm) -> Result<Built
     } else {
         own(&mut out, PartRows { x, group: scenario.clone(), counts: None })?
     };
-    outputs::record(&mut out, &model.layout, &scores, &scenario);
+    let correction = Correction::of(model);
+    outputs::record(&mut out, &model.layout, correction.as_ref(), (&scores, &scenario));
     Ok(out.finish("hinet"))
 }
 
