@@ -4,8 +4,9 @@ SHELL := bash
 SKIPPED := $(CURDIR)/target/skipped.txt
 PYTHON ?= python3
 PEERS ?=
+LOAD ?=
 
-.PHONY: check format spelling lint docs test bench bench-peers instructions long-files verify-long
+.PHONY: check format spelling lint docs test bench bench-peers bench-load instructions long-files verify-long
 
 # What CI runs, cheapest first.
 check: format spelling long-files lint docs test
@@ -45,6 +46,10 @@ bench:
 # PEERS='--quick' is a smoke run; docs/performance.md has the other options.
 bench-peers:
 	$(PYTHON) benches/peers/run.py $(PEERS)
+
+# A server under load; LOAD='--others' puts FastAPI and MLServer beside it, in an environment of their own below target/.
+bench-load:
+	$(PYTHON) benches/load/run.py $(LOAD)
 
 # Instructions of a training step, which no other program on the machine can change; needs valgrind. RECORD=1 keeps them.
 instructions:
