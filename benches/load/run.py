@@ -26,6 +26,10 @@ COLUMNS = [f"f{column}" for column in range(20)]
 USER = COLUMNS[:10]
 
 
+class ServerFailed(Exception):
+    """A server that does not start or does not answer."""
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measured load [10]")
@@ -44,7 +48,11 @@ def main():
     results = {}
     for name, start, path, body in servers:
         print(f"{name} ...", file=sys.stderr)
-        results[name] = measure(start, path, body, options.seconds)
+        try:
+            results[name] = measure(start, path, body, options.seconds)
+        except ServerFailed as error:
+            # The others' figures are not to be lost for it.
+            results[name] = {"failed": str(error)}
     (ROOT / "target" / "bench-load.json").write_text(json.dumps(results, indent=1) + "\n")
     print(table(results))
 
@@ -190,9 +198,9 @@ def wait_for(port, path, body, process):
             return
         except OSError as error:
             if process.poll() is not None:
-                raise SystemExit(f"the server ended: {error}")
+                raise ServerFailed(f"the server ended: {error}")
             time.sleep(0.2)
-    raise SystemExit("the server does not answer")
+    raise ServerFailed("the server does not answer")
 
 
 def resident_mb(pid):
@@ -214,6 +222,9 @@ def table(results):
     lines = ["| server | requests/s at most | p50, ms | p99, ms | errors | at 3x: answered/s | refused | p99, ms | MB before, after | half again: p99, ms |"]
     lines.append("| --- " * 10 + "|")
     for name, result in results.items():
+        if "failed" in result:
+            lines.append(f"| {name} | {result['failed']} |" + " |" * 8)
+            continue
         half, over, again = result["half"], result["over"], result["again"]
         number = lambda value: "-" if value is None else f"{value:,.1f}"
         others = lambda load: sum(count for code, count in load["codes"].items() if code not in ("200", "503"))

@@ -205,7 +205,9 @@ impl Shared {
                 state.idle -= 1;
             }
         }
-        let jobs = state.take(self.config.max_rows);
+        // What nobody has to wait for is not put together: another thread takes the next job now.
+        let alone = state.idle > 0 && self.config.max_delay_ms == 0.0;
+        let jobs = state.take(if alone { 0 } else { self.config.max_rows });
         self.metrics.queue_rows(state.rows);
         // Those of another version are for another thread.
         if !state.jobs.is_empty() {
@@ -216,7 +218,7 @@ impl Shared {
 }
 
 impl State {
-    /// The first job and those that go with it.
+    /// The first job and those that go with it, up to so many rows.
     fn take(&mut self, max_rows: usize) -> Vec<Job> {
         let Some(first) = self.jobs.pop_front() else { return Vec::new() };
         let mut rows = first.batch.rows;
