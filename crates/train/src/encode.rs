@@ -4,18 +4,17 @@
 mod columns;
 
 use std::path::Path;
-use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use hinet_data::{Batch, Need, Order, Source};
+use hinet_data::{Batch, Order, Source};
 use hinet_model::InputNames;
 
 use crate::TrainError;
-use crate::evaluate::{Run, ScoreOptions, is_stopped};
+use crate::evaluate::{Run, ScoreOptions};
 use crate::pool::pool;
-use crate::predict::{Format, Predicted, TableWriter, check_output, encoded_ahead};
+use crate::predict::{Columns, Format, Predicted, check_output, encoded_ahead, write_encoded};
 use columns::Encoded;
 
 /// Encodes every row of a source into a file whose ending (.parquet, .csv, .jsonl) tells its format: one row per input
@@ -39,49 +38,17 @@ pub fn encode(
     let as_text = Format::of(output)? == Format::Csv;
     let encoded = Encoded { layout: encoder.layout(), names: &names, as_text };
     let source = source.with_text_columns(&encoder.text_columns());
-    let first = |(place, column): &(usize, &String)| !keep[..*place].contains(column);
-    let kept: Vec<String> = keep.iter().enumerate().filter(first).map(|(_, column)| column.clone()).collect();
-    let mut read = kept.clone();
-    read.extend(encoder.columns(Need::Features).into_iter().filter(|column| !kept.contains(column)));
-    let rows = source.read(&read, Order::InFile)?;
-    let schema = schema(&source, &kept, &encoded)?;
+    let columns = Columns::new(encoder, keep);
+    let rows = source.read(&columns.read, Order::InFile)?;
+    let schema = columns.schema(&source, encoded.fields())?;
     let pool = pool(options.threads)?;
+    let make = |input: &RecordBatch, batch: &Batch| table(&schema, (input, columns.kept.len()), batch, &encoded);
     encoded_ahead(
         encoder,
         rows,
         |batch| batch,
-        |parts| {
-            pool.install(|| {
-                let mut writer = TableWriter::create(output, &schema)?;
-                let mut rows = 0;
-                for part in parts {
-                    let (input, batch) = part?;
-                    let table = table(&schema, (&input, kept.len()), &batch, &encoded);
-                    let failed =
-                        |error: ArrowError| TrainError::Output { path: output.to_owned(), reason: error.to_string() };
-                    writer.write(&table.map_err(failed)?)?;
-                    rows += batch.rows as u64;
-                    (options.progress)(rows);
-                    if is_stopped(options.stop) {
-                        return Err(TrainError::InterruptedEarly);
-                    }
-                }
-                writer.finish()?;
-                Ok(rows)
-            })
-        },
+        |parts| pool.install(|| write_encoded(parts, (output, &schema), options, make)),
     )
-}
-
-/// The kept columns of the input, then the encoded ones.
-fn schema(source: &Source, kept: &[String], encoded: &Encoded<'_>) -> Result<SchemaRef, TrainError> {
-    let fields = encoded.fields();
-    if let Some(field) = fields.iter().find(|field| kept.contains(field.name())) {
-        return Err(TrainError::OutputColumn { column: field.name().clone() });
-    }
-    let input = source.schema();
-    let kept = kept.iter().filter_map(|column| input.field_with_name(column).ok().cloned());
-    Ok(Arc::new(Schema::new(kept.chain(fields).collect::<Vec<_>>())))
 }
 
 fn table(

@@ -8,14 +8,12 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
-use crossbeam_channel::Receiver;
 use hinet_data::{Batch, EncodeCounts, Encoder, Need, Order, Source};
 
 use crate::TrainError;
-use crate::evaluate::{Run, ScoreOptions, Scorer, is_stopped};
+use crate::evaluate::{Run, ScoreOptions, Scorer};
 use crate::pool::pool;
-use ahead::Encoded;
-pub(crate) use ahead::encoded_ahead;
+pub(crate) use ahead::{encoded_ahead, write_encoded};
 pub(crate) use writer::{Format, TableWriter};
 
 /// What a prediction did.
@@ -43,17 +41,25 @@ pub fn predict(
     check_output(output)?;
     let encoder = &run.artefact.encoder;
     let source = source.with_text_columns(&encoder.text_columns());
-    let columns = Columns::new(encoder, keep);
+    let columns = Columns::new(encoder, [&encoder.columns(Need::Features)[0]].into_iter().chain(keep));
     let tasks = run.artefact.model.layout.tasks.iter().map(|task| format!("p_{}", task.name));
+    let scores = tasks.map(|name| Field::new(name, DataType::Float32, false)).collect();
     let rows = source.read(&columns.read, Order::InFile)?;
-    let schema = output_schema(&source, &columns.kept, tasks.collect())?;
+    let schema = columns.schema(&source, scores)?;
     let pool = pool(options.threads)?;
     let groups = encoder.layout().groups();
     encoded_ahead(
         encoder,
         rows,
         |batch| batch.grouped(groups),
-        |encoded| pool.install(|| write(run, schema, (encoded, output), options)),
+        |encoded| {
+            pool.install(|| {
+                let mut scorer = Scorer::new(&run.artefact.model);
+                write_encoded(encoded, (output, &schema), options, |input, batch| {
+                    table(&schema, input, batch, scorer.score(batch))
+                })
+            })
+        },
     )
 }
 
@@ -67,14 +73,15 @@ pub(crate) fn check_output(output: &Path) -> Result<(), TrainError> {
 }
 
 /// Columns of the input, the kept ones first.
-struct Columns {
-    kept: Vec<String>,
-    read: Vec<String>,
+pub(crate) struct Columns {
+    /// Each once.
+    pub(crate) kept: Vec<String>,
+    pub(crate) read: Vec<String>,
 }
 
 impl Columns {
-    fn new(encoder: &Encoder, keep: &[String]) -> Columns {
-        let mut kept = vec![encoder.columns(Need::Features).swap_remove(0)];
+    pub(crate) fn new<'a>(encoder: &Encoder, keep: impl IntoIterator<Item = &'a String>) -> Columns {
+        let mut kept: Vec<String> = Vec::new();
         for column in keep {
             if !kept.contains(column) {
                 kept.push(column.clone());
@@ -84,43 +91,16 @@ impl Columns {
         read.extend(encoder.columns(Need::Features).into_iter().filter(|column| !kept.contains(column)));
         Columns { kept, read }
     }
-}
 
-fn output_schema(source: &Source, kept: &[String], scores: Vec<String>) -> Result<SchemaRef, TrainError> {
-    if let Some(column) = scores.iter().find(|score| kept.contains(score)) {
-        return Err(TrainError::OutputColumn { column: column.clone() });
-    }
-    let input = source.schema();
-    let kept = kept.iter().filter_map(|column| input.field_with_name(column).ok().cloned());
-    let scores = scores.into_iter().map(|score| Field::new(score, DataType::Float32, false));
-    Ok(Arc::new(Schema::new(kept.chain(scores).collect::<Vec<_>>())))
-}
-
-/// Scores and writes what arrives; returns the rows written.
-fn write(
-    run: &Run,
-    schema: SchemaRef,
-    (encoded, output): (Receiver<Encoded>, &Path),
-    options: ScoreOptions<'_>,
-) -> Result<u64, TrainError> {
-    let mut writer = TableWriter::create(output, &schema)?;
-    let mut scorer = Scorer::new(&run.artefact.model);
-    let mut rows = 0;
-    for part in encoded {
-        let (input, batch) = part?;
-        let scores = scorer.score(&batch);
-        let table = table(&schema, &input, &batch, scores);
-        writer.write(
-            &table.map_err(|error| TrainError::Output { path: output.to_owned(), reason: error.to_string() })?,
-        )?;
-        rows += batch.rows as u64;
-        (options.progress)(rows);
-        if is_stopped(options.stop) {
-            return Err(TrainError::InterruptedEarly);
+    /// The kept columns of the input, then others.
+    pub(crate) fn schema(&self, source: &Source, others: Vec<Field>) -> Result<SchemaRef, TrainError> {
+        if let Some(field) = others.iter().find(|field| self.kept.contains(field.name())) {
+            return Err(TrainError::OutputColumn { column: field.name().clone() });
         }
+        let input = source.schema();
+        let kept = self.kept.iter().filter_map(|column| input.field_with_name(column).ok().cloned());
+        Ok(Arc::new(Schema::new(kept.chain(others).collect::<Vec<_>>())))
     }
-    writer.finish()?;
-    Ok(rows)
 }
 
 /// The kept columns of the input beside the scores, which are put back into its order.

@@ -107,7 +107,7 @@ mod tests {
             ],
             scenarios: vec!["home".into()],
             scenario_rows: vec![1],
-            tasks: vec![TaskSpec { name: "click".into(), weight: 1.0, negative_rate: 1.0 }],
+            tasks: vec![TaskSpec::new("click")],
             unknown: UnknownScenario::Error,
         };
         let names = InputNames::new(&layout, &[true, false]).unwrap();

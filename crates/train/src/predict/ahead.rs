@@ -1,12 +1,16 @@
 //! Rows of a source encoded on another thread, ahead of who uses them.
 
+use std::path::Path;
+
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use hinet_data::{Batch, EncodeCounts, Encoder, Need, RowEncoder, RowStream};
 
-use super::Predicted;
+use super::{Predicted, TableWriter};
 use crate::TrainError;
-use crate::evaluate::SCORED_ROWS;
+use crate::evaluate::{SCORED_ROWS, ScoreOptions, is_stopped};
 
 /// Encoded batches that may wait.
 const AHEAD: usize = 4;
@@ -33,6 +37,29 @@ pub(crate) fn encoded_ahead(
         let counts = encoding.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
         Ok(Predicted { rows: used?, counts })
     })
+}
+
+/// Writes the table that `make` makes of each batch and the rows it came from; returns the rows written.
+pub(crate) fn write_encoded(
+    encoded: Receiver<Encoded>,
+    (output, schema): (&Path, &SchemaRef),
+    options: ScoreOptions<'_>,
+    mut make: impl FnMut(&RecordBatch, &Batch) -> Result<RecordBatch, ArrowError>,
+) -> Result<u64, TrainError> {
+    let failed = |error: ArrowError| TrainError::Output { path: output.to_owned(), reason: error.to_string() };
+    let mut writer = TableWriter::create(output, schema)?;
+    let mut rows = 0;
+    for part in encoded {
+        let (input, batch) = part?;
+        writer.write(&make(&input, &batch).map_err(failed)?)?;
+        rows += batch.rows as u64;
+        (options.progress)(rows);
+        if is_stopped(options.stop) {
+            return Err(TrainError::InterruptedEarly);
+        }
+    }
+    writer.finish()?;
+    Ok(rows)
 }
 
 /// Encodes until the rows end, one is refused, or nobody listens any more.
