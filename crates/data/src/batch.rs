@@ -64,6 +64,16 @@ impl Batch {
         Batch { first_row: self.first_row, ..self.take_grouped(&all, groups) }
     }
 
+    /// What was computed for the rows of a grouped batch, `[rows, width]`, in their order before grouping.
+    pub fn ungrouped(&self, values: &[f32]) -> Vec<f32> {
+        let width = values.len().checked_div(self.rows).unwrap_or(0);
+        let mut ordered = vec![0.0; values.len()];
+        for (&place, row) in self.position.iter().zip(values.chunks_exact(width.max(1))) {
+            ordered[place as usize * width..][..width].copy_from_slice(row);
+        }
+        ordered
+    }
+
     /// The rows `indices` in that order, not grouped.
     pub fn take(&self, indices: &[u32]) -> Batch {
         let tasks = self.tasks();

@@ -117,7 +117,7 @@ fn export_with(
                 safetensors::write(source.model, folder, safetensors::MOST_BYTES)?;
                 written(folder);
                 let read = safetensors::read(&source.model.layout, folder)?;
-                in_order_of(&sample, &scores(&read, &sample))
+                scores(&read, &sample)
             }
         };
         difference = check(source.model, &sample, &found)?;
@@ -152,27 +152,17 @@ fn scorable(model: &Model, sample: &Batch) -> Batch {
     sample.take(&rows)
 }
 
-/// The plan's scores of a batch once it is grouped.
+/// The plan's scores of a batch, in its order.
 fn scores(model: &Model, batch: &Batch) -> Vec<f32> {
+    let batch = batch.grouped(model.layout.groups());
     let mut scores = Vec::new();
-    Plan::new(model).score(&mut PlanWorkspace::default(), &batch.grouped(model.layout.groups()), &mut scores);
-    scores
-}
-
-/// Scores of the grouped batch, put back into the order of the batch.
-fn in_order_of(batch: &Batch, grouped: &[f32]) -> Vec<f32> {
-    let tasks = grouped.len() / batch.rows.max(1);
-    let groups = batch.scenario.iter().map(|&scenario| usize::from(scenario) + 1).max().unwrap_or(1);
-    let mut scores = vec![0.0; grouped.len()];
-    for (&place, row) in batch.grouped(groups).position.iter().zip(grouped.chunks_exact(tasks.max(1))) {
-        scores[place as usize * tasks..][..tasks].copy_from_slice(row);
-    }
-    scores
+    Plan::new(model).score(&mut PlanWorkspace::default(), &batch, &mut scores);
+    batch.ungrouped(&scores)
 }
 
 /// The largest difference of scores from the plan's; both in the order of the batch.
 fn check(model: &Model, batch: &Batch, found: &[f32]) -> Result<f32, ModelError> {
-    let expected = in_order_of(batch, &scores(model, batch));
+    let expected = scores(model, batch);
     let tasks = model.layout.tasks.len();
     let mut largest = 0.0_f32;
     for (place, (found, expected)) in found.iter().zip(&expected).enumerate() {

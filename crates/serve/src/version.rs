@@ -3,10 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hinet_data::{
-    Batch, Column, EncodeCounts, Encoder, InputColumn, Layout, Need, RequestColumns, Rows, Slot, UnknownScenario,
-};
-use hinet_model::{Artefact, Explainer, Manifest, Plan, PlanWorkspace, RowExplanation};
+use hinet_data::{Batch, EncodeCounts, Encoder, InputColumn, Layout, Need, RequestColumns, Rows, Seed, Slot};
+use hinet_model::{Artefact, Explainer, Manifest, Plan, PlanWorkspace, RowExplanation, synthetic_rows};
 
 use crate::ServeError;
 use crate::metrics::{Metrics, VersionMeters};
@@ -92,14 +90,10 @@ impl Version {
     /// Scores rows: probabilities, `[rows, tasks]`, in the order of the batch.
     pub(crate) fn score(&self, workspace: &mut PlanWorkspace, batch: &Batch) -> Vec<f32> {
         let batch = batch.grouped(self.groups);
-        let (mut grouped, tasks) = (Vec::new(), self.tasks.len());
+        let mut grouped = Vec::new();
         self.plan.score(workspace, &batch, &mut grouped);
         self.meters.scored(&batch, &grouped);
-        let mut scores = vec![0.0; grouped.len()];
-        for (&place, row) in batch.position.iter().zip(grouped.chunks_exact(tasks)) {
-            scores[place as usize * tasks..][..tasks].copy_from_slice(row);
-        }
-        scores
+        batch.ungrouped(&grouped)
     }
 
     /// What the model weighs for each row, in the order of the batch.
@@ -124,9 +118,10 @@ impl Version {
         }
     }
 
-    /// Scores a row of each scenario in which every feature is missing.
+    /// Scores a row of each scenario, drawn from the layout.
     fn try_out(&self, layout: &Layout) -> Result<(), String> {
-        let batch = missing_everywhere(layout).grouped(self.groups);
+        let rows = synthetic_rows(layout, &self.encoder.weighted(), self.groups, Seed(0));
+        let batch = rows.grouped(self.groups);
         let mut scores = Vec::new();
         self.plan.score(&mut PlanWorkspace::default(), &batch, &mut scores);
         match scores.iter().position(|score| !(0.0..=1.0).contains(score)) {
@@ -145,21 +140,4 @@ impl Version {
 pub(crate) fn artefact_folder(path: &Path) -> Option<PathBuf> {
     let holds = |folder: &Path| hinet_data::find_folder(folder).join("manifest.json").is_file();
     [path.to_owned(), path.join("model")].into_iter().find(|folder| holds(folder))
-}
-
-fn missing_everywhere(layout: &Layout) -> Batch {
-    let rows = layout.scenarios.len() + usize::from(layout.unknown == UnknownScenario::Mean);
-    let column = |slot: &Slot| match slot {
-        Slot::Lookup { .. } => Column::Ids(vec![0; rows]),
-        Slot::Bag { .. } => Column::Bag { offsets: vec![0; rows + 1], ids: Vec::new(), weights: None },
-        Slot::Dense { width, .. } => Column::Dense(vec![0.0; rows * width]),
-    };
-    Batch {
-        rows,
-        features: layout.slots.iter().map(column).collect(),
-        scenario: (0..rows as u16).collect(),
-        weight: vec![1.0; rows],
-        position: (0..rows as u32).collect(),
-        ..Batch::default()
-    }
 }

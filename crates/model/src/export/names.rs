@@ -79,10 +79,7 @@ mod tests {
             slots: features.iter().map(|feature| Slot::Dense { feature: (*feature).into(), width: 1 }).collect(),
             scenarios: vec!["home".into()],
             scenario_rows: vec![1],
-            tasks: tasks
-                .iter()
-                .map(|name| TaskSpec { name: (*name).into(), weight: 1.0, negative_rate: 1.0 })
-                .collect(),
+            tasks: tasks.iter().map(|name| TaskSpec::new(*name)).collect(),
             unknown: UnknownScenario::Error,
         }
     }
