@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use hinet_data::Rows;
+use hinet_data::{Batch, Rows};
 use tokio::sync::Semaphore;
 
 use crate::ServeError;
@@ -40,6 +40,15 @@ pub(crate) struct Asked {
     pub(crate) deadline: Instant,
     /// Decides which version answers.
     pub(crate) key: Option<String>,
+}
+
+/// Rows that a version can score.
+#[derive(Debug)]
+pub(crate) struct Encoded {
+    rows: Rows,
+    pub(crate) batch: Batch,
+    /// When encoding began.
+    begun: Instant,
 }
 
 /// Scores of rows, and who gave them.
@@ -82,42 +91,65 @@ impl App {
         rows: Rows,
         asked: &Asked,
     ) -> Result<Answer, Refusal> {
-        let begun = Instant::now();
-        let scored = self.try_to_score(served, version, rows, asked).await;
-        match &scored {
-            Ok(answer) => version.counted.answered(answer.scored.waited, begun.elapsed()),
-            Err(_) => version.counted.failed(),
-        }
-        scored
+        let encoded = self.encode(version, rows).await?;
+        self.score_encoded(served, version, encoded, asked).await
     }
 
-    async fn try_to_score(
+    /// Rows as a version reads them, unless there are more than can be taken.
+    pub(crate) async fn encode(&self, version: &Arc<Version>, rows: Rows) -> Result<Encoded, Refusal> {
+        let begun = Instant::now();
+        let batch = self.try_to_encode(version, &rows).await.inspect_err(|_| version.counted.failed())?;
+        Ok(Encoded { rows, batch, begun })
+    }
+
+    /// Scores rows by the version that they are encoded for.
+    pub(crate) async fn score_encoded(
         &self,
         served: &Served,
         version: &Arc<Version>,
-        rows: Rows,
+        encoded: Encoded,
         asked: &Asked,
     ) -> Result<Answer, Refusal> {
+        let Encoded { rows, batch, begun } = encoded;
+        let scored = self.queued(version, batch, asked).await.inspect_err(|_| version.counted.failed())?;
+        version.counted.answered(scored.waited, begun.elapsed());
+        if let Some(shadow) = served.shadow_of(version) {
+            self.score_in_shadow((version, &scored.scores), shadow, &rows, asked);
+        }
+        Ok(Answer { version: Arc::clone(version), rows: rows.len(), scored })
+    }
+
+    async fn try_to_encode(&self, version: &Arc<Version>, rows: &Rows) -> Result<Batch, Refusal> {
         let (count, most) = (rows.len(), self.config.limits.rows);
         if count > most {
             let problem = format!("the request has {count} rows, at most {most} are scored at once (`limits.rows`)");
             return Err(Refusal::new(RefusalKind::TooLarge, problem));
         }
         self.queue.check_room()?;
-        let batch = if count < MANY_ROWS {
-            version.encode(&rows)?
-        } else {
-            let (version, rows) = (Arc::clone(version), rows.clone());
-            tokio::task::spawn_blocking(move || version.encode(&rows)).await.map_err(|_| failed())??
-        };
+        if count < MANY_ROWS {
+            return version.encode(rows);
+        }
+        let (version, rows) = (Arc::clone(version), rows.clone());
+        tokio::task::spawn_blocking(move || version.encode(&rows)).await.map_err(|_| Refusal::failed("scoring"))?
+    }
+
+    /// What the queue makes of rows, before their deadline.
+    async fn queued(&self, version: &Arc<Version>, batch: Batch, asked: &Asked) -> Result<Scored, Refusal> {
         let pending = self.queue.submit(version, batch, asked.deadline)?;
         let late = || Refusal::new(RefusalKind::Deadline, "the deadline passed before the scores were there");
         let scored = tokio::time::timeout_at(asked.deadline.into(), pending.scored()).await.map_err(|_| late())??;
         self.metrics.waited(scored.waited);
-        if let Some(shadow) = served.shadow_of(version) {
-            self.score_in_shadow((version, &scored.scores), shadow, &rows, asked);
-        }
-        Ok(Answer { version: Arc::clone(version), rows: count, scored })
+        Ok(scored)
+    }
+
+    /// Changes what is served. A change runs to its end even if who asked goes away, on a thread that may wait for files.
+    pub(crate) async fn change(
+        self: &Arc<App>,
+        change: impl FnOnce(&Repository) -> Result<(), Refusal> + Send + 'static,
+    ) -> Result<(), Refusal> {
+        let app = Arc::clone(self);
+        let changed = tokio::task::spawn_blocking(move || change(&app.repository)).await;
+        changed.map_err(|_| Refusal::failed("the change"))?
     }
 
     /// Scores rows by a version whose scores nobody is given, where there is time for it, and counts how they differ.
@@ -136,8 +168,4 @@ impl App {
             }
         });
     }
-}
-
-fn failed() -> Refusal {
-    Refusal::new(RefusalKind::Internal, "scoring failed; the server's log says why")
 }

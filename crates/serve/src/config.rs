@@ -12,44 +12,33 @@ pub const SERVE_CONFIG_VERSION: u32 = 1;
 
 /// The file as it was written, every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ServeConfig {
     /// Version of this format.
-    #[serde(default = "version")]
     pub config_version: u32,
     /// The address to listen at. `0.0.0.0` takes requests from other machines.
-    #[serde(default = "host")]
     pub host: String,
     /// The port to listen at, for HTTP and gRPC alike. 0 takes any that is free.
-    #[serde(default = "port")]
     pub port: u16,
     /// Threads that score; 0 takes as many as the machine has cores.
-    #[serde(default)]
     pub threads: usize,
     /// A file of bearer tokens, one a line. With it, whoever asks for more than health must bring one. It is read again when
     /// it changes.
-    #[serde(default)]
     pub token_file: Option<PathBuf>,
     /// Seconds between two looks at watched folders and at the files of tokens.
-    #[serde(default = "poll_seconds")]
     pub poll_seconds: f64,
     /// Encryption. Without it: none.
-    #[serde(default)]
     pub tls: Option<TlsConfig>,
     /// What is refused for its size or its age.
-    #[serde(default)]
     pub limits: LimitsConfig,
     /// How requests are scored together.
-    #[serde(default)]
     pub batching: BatchingConfig,
     /// The log of requests.
-    #[serde(default)]
     pub log: LogConfig,
     /// How the server ends.
-    #[serde(default)]
     pub shutdown: ShutdownConfig,
     /// The models, besides those of the command line.
-    #[serde(default, rename = "model")]
+    #[serde(rename = "model")]
     pub models: Vec<ServedModel>,
 }
 
@@ -118,23 +107,19 @@ pub struct ShutdownConfig {
 
 /// A model that is served: of one version, of several that share its requests, or of the newest in a folder.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(default, deny_unknown_fields)]
 pub struct ServedModel {
     /// Its name in requests. Without it: the run's.
-    #[serde(default)]
     pub name: Option<String>,
     /// A run folder, or an artefact: the only version, of number 1.
-    #[serde(default)]
     pub run: Option<PathBuf>,
     /// A folder of run folders or artefacts whose names are numbers. The one of the largest number is served; a larger
     /// one that comes takes its place once it has proved itself.
-    #[serde(default)]
     pub watch: Option<PathBuf>,
     /// Versions that are served beside each other.
-    #[serde(default, rename = "version")]
+    #[serde(rename = "version")]
     pub versions: Vec<ServedVersion>,
     /// A score of `/rank` out of those of the tasks, such as `click^0.7 * like^0.3`, where a request names none.
-    #[serde(default)]
     pub score: Option<String>,
 }
 
@@ -157,12 +142,12 @@ pub struct ServedVersion {
 impl Default for ServeConfig {
     fn default() -> ServeConfig {
         ServeConfig {
-            config_version: version(),
-            host: host(),
-            port: port(),
+            config_version: SERVE_CONFIG_VERSION,
+            host: "127.0.0.1".to_owned(),
+            port: 8080,
             threads: 0,
             token_file: None,
-            poll_seconds: poll_seconds(),
+            poll_seconds: 2.0,
             tls: None,
             limits: LimitsConfig::default(),
             batching: BatchingConfig::default(),
@@ -303,22 +288,6 @@ impl ServedModel {
 
 fn bad(key: &str, found: impl std::fmt::Display, expected: &str) -> ServeError {
     ServeError::Config { key: key.to_owned(), found: found.to_string(), expected: expected.to_owned() }
-}
-
-fn version() -> u32 {
-    SERVE_CONFIG_VERSION
-}
-
-fn host() -> String {
-    "127.0.0.1".to_owned()
-}
-
-fn port() -> u16 {
-    8080
-}
-
-fn poll_seconds() -> f64 {
-    2.0
 }
 
 fn one() -> f64 {

@@ -20,9 +20,11 @@ use axum::routing::{get, post};
 
 use crate::app::{App, Asked};
 use crate::log::{Answered, Trace};
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::{Refusal, RefusalKind, shortened};
 use crate::{grpc, page};
 
+/// Characters of a path that messages repeat.
+const PATH: usize = 200;
 /// Headers with the key that decides which version answers.
 const REQUEST_KEY: &str = "x-request-key";
 /// Seconds that a request may take.
@@ -73,7 +75,7 @@ pub(crate) fn router(app: &Arc<App>) -> (Router, grpc::HealthReporter) {
 }
 
 async fn no_such_path(request: Request) -> Refusal {
-    let path: String = request.uri().path().chars().take(200).collect();
+    let path = shortened(request.uri().path(), PATH);
     Refusal::new(RefusalKind::NotFound, format!("there is nothing at `{path}`"))
 }
 

@@ -6,7 +6,7 @@ pub(crate) mod rest;
 use arrow::array::ArrayRef;
 use hinet_data::{DataError, Rows};
 
-use crate::refusal::Refusal;
+use crate::refusal::{NAME, Refusal, shortened};
 use crate::tensor::{Datatype, Elements, Shape};
 use crate::version::Version;
 
@@ -31,7 +31,7 @@ impl Version {
         let mut rows = None;
         let mut columns: Vec<(String, ArrayRef)> = Vec::with_capacity(inputs.len());
         for (index, input) in inputs.enumerate() {
-            let name: String = input.name.chars().take(80).collect();
+            let name = shortened(input.name, NAME);
             let refused = |problem: String| Refusal::bad(format!("input `{name}`: {problem}"));
             let column = self.columns.input(input.name).ok_or_else(|| refused(self.columns.unknown(input.name)))?;
             let datatype = Datatype::parse(input.datatype).map_err(refused)?;
@@ -61,7 +61,7 @@ pub(crate) fn outputs<'a>(
     }
     let place = |name: &str| {
         tasks.iter().position(|task| task == name).ok_or_else(|| {
-            let name: String = name.chars().take(80).collect();
+            let name = shortened(name, NAME);
             Refusal::bad(format!("`{name}` is no output of the model; it has {}", tasks.join(", ")))
         })
     };

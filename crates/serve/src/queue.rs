@@ -24,8 +24,6 @@ use crate::version::Version;
 /// Fewest rows of a part of a request: with fewer, reading the weights for each part costs more than it brings.
 const PART: usize = 24;
 
-const FAILED: &str = "scoring failed; the server's log says why";
-
 /// Where jobs wait, and the threads that do them.
 #[derive(Debug)]
 pub(crate) struct Queue {
@@ -154,8 +152,7 @@ impl Pending {
     pub(crate) async fn scored(self) -> Result<Scored, Refusal> {
         let mut all: Option<Scored> = None;
         for part in self.parts {
-            let failed = || Refusal::new(RefusalKind::Internal, FAILED);
-            let part = part.await.map_err(|_| failed())??;
+            let part = part.await.map_err(|_| Refusal::failed("scoring"))??;
             match &mut all {
                 None => all = Some(part),
                 Some(all) => {
@@ -165,7 +162,7 @@ impl Pending {
                 }
             }
         }
-        all.ok_or_else(|| Refusal::new(RefusalKind::Internal, FAILED))
+        all.ok_or_else(|| Refusal::failed("scoring"))
     }
 }
 
@@ -301,7 +298,7 @@ fn answer(jobs: Vec<Job>, scores: Option<Vec<f32>>, begun: Instant, computed: Du
                 waited: begun.duration_since(job.queued),
                 computed,
             }),
-            None => Err(Refusal::new(RefusalKind::Internal, FAILED)),
+            None => Err(Refusal::failed("scoring")),
         };
         from += numbers;
         let _ = job.answer.send(scored);

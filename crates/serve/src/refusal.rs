@@ -43,11 +43,24 @@ impl Refusal {
         Refusal { kind, message: message.into() }
     }
 
+    /// A fault of the server, of which its log says more.
+    pub(crate) fn failed(what: &str) -> Refusal {
+        Refusal::new(RefusalKind::Internal, format!("{what} failed; the server's log says why"))
+    }
+
     /// What was sent is wrong.
     pub(crate) fn bad(message: impl Into<String>) -> Refusal {
         Refusal::new(RefusalKind::Bad, message)
     }
 }
+
+/// At most so many characters of what was sent, so that a message stays a message.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    text.chars().take(most).collect()
+}
+
+/// Characters of a name that messages repeat.
+pub(crate) const NAME: usize = 80;
 
 impl RefusalKind {
     /// The code of HTTP.

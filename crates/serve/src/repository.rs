@@ -16,7 +16,7 @@ use hinet_data::Expression;
 use crate::ServeError;
 use crate::config::{ServeConfig, ServedModel, ServedVersion};
 use crate::metrics::Metrics;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::{NAME, Refusal, RefusalKind, shortened};
 use crate::version::Version;
 pub(crate) use choice::Served;
 use watch::{Stamp, newest};
@@ -85,7 +85,7 @@ impl Repository {
         let names = || served.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         match name {
             Some(name) => served.get(name).cloned().ok_or_else(|| {
-                let name: String = name.chars().take(80).collect();
+                let name = shortened(name, NAME);
                 Refusal::new(RefusalKind::NotFound, format!("there is no model `{name}`; there are: {}", names()))
             }),
             None if served.len() == 1 => Ok(Arc::clone(served.values().next().expect("there is one"))),
@@ -97,7 +97,7 @@ impl Repository {
     pub(crate) fn load(&self, name: &str) -> Result<(), Refusal> {
         let mut entries = self.lock();
         let Some(entry) = entries.get_mut(name) else {
-            let name: String = name.chars().take(80).collect();
+            let name = shortened(name, NAME);
             return Err(Refusal::new(RefusalKind::NotFound, format!("no model `{name}` is configured")));
         };
         self.reload(name, entry).map_err(|error| Refusal::bad(format!("{error}; what was served before still is")))

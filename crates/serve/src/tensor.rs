@@ -3,19 +3,21 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, Float32Array, Float64Array, Int64Array, ListArray,
-    StringArray, UInt64Array,
+    Array, ArrayRef, ArrowPrimitiveType, BooleanArray, Float32Array, Float64Array, Int64Array, ListArray, StringArray,
+    UInt64Array,
 };
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType, Field, Float16Type, Float32Type, Float64Type, Int64Type, UInt64Type};
+use arrow::datatypes::{Field, Float16Type};
 use hinet_data::{InputColumn, InputKind};
+
+use crate::refusal::{NAME, shortened};
 
 mod json;
 
 pub(crate) use json::from_json;
 
 /// Integers that stand for no item behind the last one of a row, where a tensor does not name another.
-const PAD: i64 = -1;
+const PAD: f64 = -1.0;
 
 /// The element types of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +70,7 @@ impl Datatype {
             "FP64" => Datatype::Fp64,
             "BYTES" => Datatype::Bytes,
             _ => {
-                let name: String = name.chars().take(40).collect();
+                let name = shortened(name, NAME / 2);
                 return Err(format!(
                     "`{name}` is no datatype; there are BOOL, INT8 to INT64, UINT8 to UINT64, FP16, BF16, FP32, FP64, BYTES"
                 ));
@@ -78,27 +80,21 @@ impl Datatype {
 
     /// Elements from their bytes, little-endian; of BYTES each has its length before it, in 4 bytes.
     pub(crate) fn elements(self, bytes: &[u8]) -> Result<Elements, String> {
-        let size = match self {
-            Datatype::Bool => 1,
-            Datatype::Int(size) | Datatype::Uint(size) => size,
-            Datatype::Fp16 | Datatype::Bf16 => 2,
-            Datatype::Fp32 => 4,
-            Datatype::Fp64 => 8,
-            Datatype::Bytes => return texts(bytes).map(Elements::Text),
+        let parts = |size: usize| match bytes.len().is_multiple_of(size) {
+            true => Ok(bytes.chunks_exact(size)),
+            false => Err(format!("{} bytes are no whole number of elements of {size} bytes", bytes.len())),
         };
-        if !bytes.len().is_multiple_of(size) {
-            return Err(format!("{} bytes are no whole number of elements of {size} bytes", bytes.len()));
-        }
-        let parts = bytes.chunks_exact(size);
         Ok(match self {
             Datatype::Bool => Elements::Bool(bytes.iter().map(|&byte| byte != 0).collect()),
-            Datatype::Int(_) => Elements::Int(parts.map(signed).collect()),
-            Datatype::Uint(_) => Elements::Uint(parts.map(unsigned).collect()),
-            Datatype::Fp16 => Elements::Fp32(parts.map(|part| half(unsigned(part) as u16)).collect()),
-            Datatype::Bf16 => Elements::Fp32(parts.map(|part| f32::from_bits((unsigned(part) as u32) << 16)).collect()),
-            Datatype::Fp32 => Elements::Fp32(parts.map(|part| f32::from_bits(unsigned(part) as u32)).collect()),
-            Datatype::Fp64 => Elements::Fp64(parts.map(|part| f64::from_bits(unsigned(part))).collect()),
-            Datatype::Bytes => Elements::Text(Vec::new()),
+            Datatype::Int(size) => Elements::Int(parts(size)?.map(signed).collect()),
+            Datatype::Uint(size) => Elements::Uint(parts(size)?.map(unsigned).collect()),
+            Datatype::Fp16 => Elements::Fp32(parts(2)?.map(|part| half(unsigned(part) as u16)).collect()),
+            Datatype::Bf16 => {
+                Elements::Fp32(parts(2)?.map(|part| f32::from_bits((unsigned(part) as u32) << 16)).collect())
+            }
+            Datatype::Fp32 => Elements::Fp32(parts(4)?.map(|part| f32::from_bits(unsigned(part) as u32)).collect()),
+            Datatype::Fp64 => Elements::Fp64(parts(8)?.map(|part| f64::from_bits(unsigned(part))).collect()),
+            Datatype::Bytes => Elements::Text(texts(bytes)?),
         })
     }
 }
@@ -197,33 +193,28 @@ impl Elements {
         if kind.is_some_and(|kind| !kind.is_list()) {
             return Err(format!("it has {width} values in a row, while the column holds one"));
         }
-        let array = self.into_array();
         let lengths: Vec<usize> = match kind {
             Some(InputKind::Vector(_)) => vec![width; rows],
-            _ => (0..rows).map(|row| items(&array, row * width, width, pad)).collect(),
+            _ => (0..rows).map(|row| self.items(row * width, width, pad)).collect(),
         };
-        Ok(lists(&array, width, &lengths))
+        Ok(lists(&self.into_array(), width, &lengths))
     }
-}
 
-/// How many of the elements from `from` on are items.
-#[expect(clippy::wildcard_enum_match_arm, reason = "elements become one of six types")]
-fn items(array: &ArrayRef, from: usize, width: usize, pad: Option<f64>) -> usize {
-    let is_pad = |at: usize| match array.data_type() {
-        DataType::Int64 => pad.map_or(array.as_primitive::<Int64Type>().value(at) == PAD, |pad| {
-            array.as_primitive::<Int64Type>().value(at) as f64 == pad
-        }),
-        DataType::UInt64 => pad.is_some_and(|pad| array.as_primitive::<UInt64Type>().value(at) as f64 == pad),
-        DataType::Float32 => is_float_pad(f64::from(array.as_primitive::<Float32Type>().value(at)), pad),
-        DataType::Float64 => is_float_pad(array.as_primitive::<Float64Type>().value(at), pad),
-        DataType::Utf8 => array.as_string::<i32>().value(at).is_empty(),
-        _ => false,
-    };
-    (0..width).rev().find(|&place| !is_pad(from + place)).map_or(0, |last| last + 1)
-}
+    /// How many of the elements from `from` on are items.
+    fn items(&self, from: usize, width: usize, pad: Option<f64>) -> usize {
+        (0..width).rev().find(|&place| !self.is_pad(from + place, pad)).map_or(0, |last| last + 1)
+    }
 
-fn is_float_pad(number: f64, pad: Option<f64>) -> bool {
-    number.is_nan() || pad == Some(number)
+    fn is_pad(&self, at: usize, pad: Option<f64>) -> bool {
+        match self {
+            Elements::Bool(_) => false,
+            Elements::Int(values) => values[at] as f64 == pad.unwrap_or(PAD),
+            Elements::Uint(values) => pad == Some(values[at] as f64),
+            Elements::Fp32(values) => values[at].is_nan() || pad == Some(f64::from(values[at])),
+            Elements::Fp64(values) => values[at].is_nan() || pad == Some(values[at]),
+            Elements::Text(values) => values[at].is_empty(),
+        }
+    }
 }
 
 /// The first elements of each run of `width` as a list.
@@ -240,6 +231,9 @@ fn lists(array: &ArrayRef, width: usize, lengths: &[usize]) -> ArrayRef {
 
 #[cfg(test)]
 mod tests {
+    use arrow::array::AsArray;
+    use arrow::datatypes::Int64Type;
+
     use super::*;
 
     #[test]

@@ -19,7 +19,7 @@ use super::tensors;
 use crate::app::App;
 use crate::http::respond::trace;
 use crate::oip::metadata;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::Refusal;
 use crate::repository::Served;
 use crate::statistics::{CountAndTime, StatisticsLine};
 use crate::version::Version;
@@ -41,12 +41,6 @@ impl Inference {
         let served = self.app.repository.model(Some(name))?;
         let version = Arc::clone(served.choose((!version.is_empty()).then_some(version), None)?);
         Ok((served, version))
-    }
-
-    async fn change(&self, change: impl FnOnce(&App) -> Result<(), Refusal> + Send + 'static) -> Result<(), Refusal> {
-        let app = Arc::clone(&self.app);
-        let changed = tokio::task::spawn_blocking(move || change(&app)).await;
-        changed.map_err(|_| Refusal::new(RefusalKind::Internal, "the change failed; the server's log says why"))?
     }
 }
 
@@ -178,7 +172,7 @@ impl GrpcInferenceService for Inference {
         request: Request<RepositoryModelLoadRequest>,
     ) -> Result<Response<RepositoryModelLoadResponse>, Status> {
         let name = request.into_inner().model_name;
-        self.change(move |app| app.repository.load(&name)).await?;
+        self.app.change(move |repository| repository.load(&name)).await?;
         Ok(Response::new(RepositoryModelLoadResponse {}))
     }
 
@@ -187,7 +181,7 @@ impl GrpcInferenceService for Inference {
         request: Request<RepositoryModelUnloadRequest>,
     ) -> Result<Response<RepositoryModelUnloadResponse>, Status> {
         let name = request.into_inner().model_name;
-        self.change(move |app| app.repository.unload(&name)).await?;
+        self.app.change(move |repository| repository.unload(&name)).await?;
         Ok(Response::new(RepositoryModelUnloadResponse {}))
     }
 }

@@ -8,7 +8,7 @@ use super::protocol::model_infer_response::InferOutputTensor;
 use super::protocol::{InferTensorContents, ModelInferRequest, ModelInferResponse};
 use crate::app::Answer;
 use crate::oip::{Input, scores_of};
-use crate::refusal::Refusal;
+use crate::refusal::{NAME, Refusal, shortened};
 use crate::tensor::{Datatype, Elements, text_of};
 use crate::version::Version;
 
@@ -21,7 +21,7 @@ pub(super) fn rows(version: &Version, request: &ModelInferRequest) -> Result<Row
             return Err(Refusal::bad(problem));
         }
         if let Some(input) = inputs.iter().find(|input| input.contents.is_some()) {
-            let name: String = input.name.chars().take(80).collect();
+            let name = shortened(&input.name, NAME);
             return Err(Refusal::bad(format!(
                 "input `{name}` has `contents`, beside `raw_input_contents` of all inputs"
             )));

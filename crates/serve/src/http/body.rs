@@ -9,7 +9,7 @@ use flate2::read::MultiGzDecoder;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::{NAME, Refusal, RefusalKind, shortened};
 
 /// A body, unpacked, and its part of the memory that bodies may take.
 pub(crate) struct Taken {
@@ -54,7 +54,7 @@ fn is_packed(headers: &HeaderMap) -> Result<bool, Refusal> {
         None | Some(b"identity" | b"") => Ok(false),
         Some(b"gzip" | b"x-gzip") => Ok(true),
         Some(other) => {
-            let other = String::from_utf8_lossy(other).chars().take(40).collect::<String>();
+            let other = shortened(&String::from_utf8_lossy(other), NAME / 2);
             Err(Refusal::new(RefusalKind::Form, format!("`Content-Encoding: {other}` is not read; gzip is")))
         }
     }
@@ -71,7 +71,7 @@ fn unpack(bytes: &Bytes, most: usize) -> Result<Option<Bytes>, Refusal> {
 fn is_too_long(error: &axum::Error) -> bool {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = cause {
-        if error.to_string() == "length limit exceeded" {
+        if error.is::<http_body_util::LengthLimitError>() {
             return true;
         }
         cause = error.source();

@@ -16,7 +16,7 @@ use super::info::Named;
 use super::respond::{json, only, scores};
 use crate::app::{Answer, App};
 use crate::oip::{metadata, scores_of};
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::{NAME, Refusal, RefusalKind, shortened};
 use crate::version::Version;
 
 /// A path's last part, which may have a verb behind a colon.
@@ -75,7 +75,7 @@ pub(crate) async fn predict(
     let last = match path.last.rsplit_once(':') {
         Some((last, "predict")) => last,
         Some((_, verb)) => {
-            let verb: String = verb.chars().take(40).collect();
+            let verb = shortened(verb, NAME / 2);
             return Err(Refusal::new(RefusalKind::NotFound, format!("`:{verb}` is not done here; `:predict` is")));
         }
         None => return Ok(only("GET, HEAD")),

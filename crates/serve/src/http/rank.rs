@@ -87,52 +87,53 @@ impl Serialize for TaskScores<'_> {
 }
 
 pub(crate) async fn rank(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    let asked = app.asked(&headers)?;
-    let taken = app.take(&headers, body).await?;
-    let body = RankBody::parse(&taken.bytes)?;
-    let served = app.repository.model(body.model.as_deref())?;
-    let version = served.choose(body.version.as_deref(), asked.key.as_deref())?;
-    let expression = body.expression(&served, version)?;
-    let ids = body.ids()?;
-    let rows = body.rows(version)?;
-    let answer = app.score(&served, version, rows, &asked).await?;
-    let combined = expression.map(|expression| combine(&expression, &answer)).transpose()?;
-    Ok(scores(&body.answer(&answer, &ids, combined.as_deref()), &answer))
+    respond(&app, &headers, body, false).await
 }
 
 /// Answers as `/rank` does, in the order of the items, with what the model weighed for each of them.
 pub(crate) async fn explain(State(app): State<Arc<App>>, headers: HeaderMap, body: Body) -> Result<Response, Refusal> {
-    let asked = app.asked(&headers)?;
-    let taken = app.take(&headers, body).await?;
+    respond(&app, &headers, body, true).await
+}
+
+async fn respond(app: &Arc<App>, headers: &HeaderMap, body: Body, explains: bool) -> Result<Response, Refusal> {
+    let asked = app.asked(headers)?;
+    let taken = app.take(headers, body).await?;
     let mut body = RankBody::parse(&taken.bytes)?;
-    body.top_k = None;
-    if body.items.len() > EXPLAINED {
-        let problem = format!("{} items, at most {EXPLAINED} are explained at once", body.items.len());
-        return Err(Refusal::new(RefusalKind::TooLarge, problem));
+    if explains {
+        body.check_explainable()?;
+        body.top_k = None;
     }
     let served = app.repository.model(body.model.as_deref())?;
     let version = served.choose(body.version.as_deref(), asked.key.as_deref())?;
     let expression = body.expression(&served, version)?;
     let ids = body.ids()?;
-    let rows = body.rows(version)?;
-    let explained = version.explain(&version.encode(&rows)?);
-    let answer = app.score(&served, version, rows, &asked).await?;
+    let encoded = app.encode(version, body.rows(version)?).await?;
+    let explained = explains.then(|| version.explain(&encoded.batch));
+    let answer = app.score_encoded(&served, version, encoded, &asked).await?;
     let combined = expression.map(|expression| combine(&expression, &answer)).transpose()?;
     let mut ranked = body.answer(&answer, &ids, combined.as_deref());
-    for (item, explained) in ranked.items.iter_mut().zip(explained) {
+    for (item, explained) in ranked.items.iter_mut().zip(explained.into_iter().flatten()) {
         item.gates = Some(explained.gates);
     }
     Ok(scores(&ranked, &answer))
 }
 
 impl<'a> RankBody<'a> {
-    pub(super) fn parse(bytes: &'a [u8]) -> Result<RankBody<'a>, Refusal> {
+    fn parse(bytes: &'a [u8]) -> Result<RankBody<'a>, Refusal> {
         let body: RankBody<'a> = serde_json::from_slice(bytes)
             .map_err(|error| Refusal::bad(format!("the body is no request to rank: {error}")))?;
         if body.top_k == Some(0) {
             return Err(Refusal::bad("`top_k` is 0, expected 1 or more"));
         }
         Ok(body)
+    }
+
+    fn check_explainable(&self) -> Result<(), Refusal> {
+        if self.items.len() <= EXPLAINED {
+            return Ok(());
+        }
+        let problem = format!("{} items, at most {EXPLAINED} are explained at once", self.items.len());
+        Err(Refusal::new(RefusalKind::TooLarge, problem))
     }
 
     /// What the score of an item is made of; without it, items have the scores of their tasks alone.
@@ -166,7 +167,7 @@ impl<'a> RankBody<'a> {
         self.items.iter().enumerate().map(id).collect()
     }
 
-    pub(super) fn rows(&self, version: &Version) -> Result<Rows, Refusal> {
+    fn rows(&self, version: &Version) -> Result<Rows, Refusal> {
         let scenario = self.scenario.map(|value| {
             let column = serde_json::to_string(&version.inputs()[0].name).expect("a text is JSON");
             format!("{{{column}:{value}}}")

@@ -11,7 +11,7 @@ use serde_json::json;
 
 use super::respond::json;
 use crate::app::App;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::Refusal;
 
 #[derive(Default, Deserialize)]
 struct Filter {
@@ -34,20 +34,11 @@ pub(crate) async fn index(State(app): State<Arc<App>>, headers: HeaderMap, body:
 }
 
 pub(crate) async fn load(State(app): State<Arc<App>>, Path(model): Path<String>) -> Result<Response, Refusal> {
-    change(&app, move |app| app.repository.load(&model)).await
+    app.change(move |repository| repository.load(&model)).await?;
+    Ok(json(&json!({})))
 }
 
 pub(crate) async fn unload(State(app): State<Arc<App>>, Path(model): Path<String>) -> Result<Response, Refusal> {
-    change(&app, move |app| app.repository.unload(&model)).await
-}
-
-/// Changes run to their end even if who asked goes away, on a thread that may wait for files.
-async fn change(
-    app: &Arc<App>,
-    change: impl FnOnce(&App) -> Result<(), Refusal> + Send + 'static,
-) -> Result<Response, Refusal> {
-    let app = Arc::clone(app);
-    let changed = tokio::task::spawn_blocking(move || change(&app)).await;
-    changed.map_err(|_| Refusal::new(RefusalKind::Internal, "the change failed; the server's log says why"))??;
+    app.change(move |repository| repository.unload(&model)).await?;
     Ok(json(&json!({})))
 }

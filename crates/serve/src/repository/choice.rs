@@ -11,7 +11,7 @@ use super::watch::newest;
 use crate::ServeError;
 use crate::config::{ServedModel, ServedVersion};
 use crate::metrics::Metrics;
-use crate::refusal::{Refusal, RefusalKind};
+use crate::refusal::{NAME, Refusal, RefusalKind, shortened};
 use crate::version::Version;
 
 /// A model with the versions that are served.
@@ -60,7 +60,7 @@ impl Served {
             return Ok(&self.versions[self.place(self.draw(key))]);
         };
         self.versions.iter().find(|known| known.version == version).ok_or_else(|| {
-            let (version, model) = (version.chars().take(80).collect::<String>(), self.name());
+            let (version, model) = (shortened(version, NAME), self.name());
             let known: Vec<&str> = self.versions.iter().map(|version| version.version.as_str()).collect();
             let known = known.join(", ");
             Refusal::new(RefusalKind::NotFound, format!("model `{model}` has no version `{version}`; it has {known}"))
