@@ -3,36 +3,22 @@
 clients.py HOST:PORT ROWS.csv PREDICTIONS.csv: the model is `hinet`, its columns page, user_id, item_id and price, its tasks click and order.
 """
 
-import csv
-import json
 import sys
-import urllib.error
-import urllib.request
 
 import numpy as np
 
-TASKS = ["click", "order"]
-TEXTS = ["page", "user_id", "item_id"]
+from shop import TASKS, TEXTS, check, features, post, read_rows, read_scores, stacked
 
 
 def main():
     address, rows, predictions = sys.argv[1:4]
-    with open(rows, newline="") as file:
-        rows = list(csv.DictReader(file))
-    with open(predictions, newline="") as file:
-        expected = np.array([[float(row[f"p_{task}"]) for task in TASKS] for row in csv.DictReader(file)])
+    rows, expected = read_rows(rows), read_scores(predictions)
     columns = {name: np.array([row[name] for row in rows], dtype=object) for name in TEXTS}
     columns["price"] = np.array([float(row["price"]) for row in rows])
     triton_http(address, columns, expected)
     triton_grpc(address, columns, expected)
     plain(address, rows, expected)
     print("all agree")
-
-
-def check(what, found, expected):
-    difference = float(np.abs(np.asarray(found, dtype=float) - expected).max())
-    assert difference <= 1e-5, f"{what}: differs by {difference}"
-    print(f"{what}: differs by {difference:.1e} at the most")
 
 
 def triton_http(address, columns, expected):
@@ -56,11 +42,11 @@ def triton_http(address, columns, expected):
         outputs = [http.InferRequestedOutput(task, binary_data=binary) for task in TASKS]
         result = client.infer("hinet", inputs, outputs=outputs, request_id="seven")
         assert result.get_response()["id"] == "seven"
-        found = np.stack([result.as_numpy(task) for task in TASKS], axis=1)
+        found = stacked(lambda task: result.as_numpy(task))
         check(f"tritonclient, HTTP, binary={binary}", found, expected)
     outputs = [http.InferRequestedOutput("order", binary_data=True), http.InferRequestedOutput("click", binary_data=False)]
     result = client.infer("hinet", inputs, outputs=outputs)
-    check("mixed outputs", np.stack([result.as_numpy(task) for task in TASKS], axis=1), expected)
+    check("mixed outputs", stacked(lambda task: result.as_numpy(task)), expected)
     refused(lambda: client.infer("nothing", inputs), "nothing")
     refused(lambda: client.infer("hinet", inputs, outputs=[http.InferRequestedOutput("buy")]), "buy")
     wrong = http.InferInput("price", [2, 2, 2], "FP64")
@@ -95,7 +81,7 @@ def triton_grpc(address, columns, expected):
         inputs.append(entry)
     result = client.infer("hinet", inputs, request_id="eight")
     assert result.get_response().id == "eight"
-    check("tritonclient, gRPC", np.stack([result.as_numpy(task) for task in TASKS], axis=1), expected)
+    check("tritonclient, gRPC", stacked(lambda task: result.as_numpy(task)), expected)
     refused(lambda: client.infer("nothing", inputs), "nothing")
     refused(lambda: client.infer("hinet", inputs[:1] + inputs[:1]), "twice")
     assert client.get_inference_statistics("hinet").model_stats[0].inference_count >= len(expected)
@@ -104,20 +90,20 @@ def triton_grpc(address, columns, expected):
 
 
 def plain(address, rows, expected):
-    features = [{**{name: row[name] for name in TEXTS}, "price": float(row["price"])} for row in rows]
-    status, answer = post(address, "/v1/models/hinet:predict", {"instances": features})
+    known = features(rows)
+    status, answer = post(address, "/v1/models/hinet:predict", {"instances": known})
     assert status == 200, answer
     check(":predict, rows", [[row[task] for task in TASKS] for row in answer["predictions"]], expected)
-    columns = {name: [row[name] for row in features] for name in features[0]}
+    columns = {name: [row[name] for row in known] for name in known[0]}
     status, answer = post(address, "/v1/models/hinet/versions/1:predict", {"inputs": columns})
     assert status == 200, answer
-    check(":predict, columns", np.stack([answer["outputs"][task] for task in TASKS], axis=1), expected)
+    check(":predict, columns", stacked(lambda task: answer["outputs"][task]), expected)
     by_user = {}
-    for place, row in enumerate(features):
+    for place, row in enumerate(known):
         by_user.setdefault((row["page"], row["user_id"]), []).append(place)
     found = np.zeros_like(expected)
     for (page, user), places in by_user.items():
-        items = [{"id": place, "item_id": features[place]["item_id"], "price": features[place]["price"]} for place in places]
+        items = [{"id": place, "item_id": known[place]["item_id"], "price": known[place]["price"]} for place in places]
         body = {"scenario": page, "user": {"user_id": user}, "items": items, "score": "click^0.7 * order^0.3"}
         status, answer = post(address, "/rank", body)
         assert status == 200, answer
@@ -135,15 +121,6 @@ def refused(call, word):
         assert word in str(error), f"{word} is not in {error}"
     else:
         raise AssertionError(f"nothing was refused where {word} should be named")
-
-
-def post(address, path, body):
-    request = urllib.request.Request(f"http://{address}{path}", json.dumps(body).encode(), {"content-type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return response.status, json.load(response)
-    except urllib.error.HTTPError as error:
-        return error.code, json.load(error)
 
 
 main()

@@ -5,30 +5,27 @@ kserve_clients.py HOST:PORT ROWS.csv PREDICTIONS.csv
 """
 
 import asyncio
-import csv
 import sys
 
 import numpy as np
 from kserve import InferenceGRPCClient, InferenceRESTClient, InferInput, InferRequest, RESTConfig
 
-TASKS = ["click", "order"]
+from shop import check, read_rows, read_scores, stacked
+
 COLUMNS = {"page": "BYTES", "user_id": "BYTES", "item_id": "BYTES", "price": "FP64"}
 
 
 async def main():
     address, rows, predictions = sys.argv[1:4]
-    with open(rows, newline="") as file:
-        rows = list(csv.DictReader(file))
-    with open(predictions, newline="") as file:
-        expected = np.array([[float(row[f"p_{task}"]) for task in TASKS] for row in csv.DictReader(file)])
+    rows, expected = read_rows(rows), read_scores(predictions)
     rest = InferenceRESTClient(RESTConfig(protocol="v2"))
     base = f"http://{address}"
     assert await rest.is_server_live(base) and await rest.is_server_ready(base)
     assert await rest.is_model_ready(base, "hinet")
-    check("REST", await rest.infer(base, request(rows), model_name="hinet"), expected)
+    check("REST", scores(await rest.infer(base, request(rows), model_name="hinet")), expected)
     client = InferenceGRPCClient(address)
     assert await client.is_server_live() and await client.is_server_ready() and await client.is_model_ready("hinet")
-    check("gRPC", await client.infer(request(rows)), expected)
+    check("gRPC", scores(await client.infer(request(rows))), expected)
     try:
         await client.infer(InferRequest("nothing", request(rows).inputs))
     except Exception as error:
@@ -48,11 +45,9 @@ def request(rows):
     return InferRequest("hinet", inputs)
 
 
-def check(what, answer, expected):
-    outputs = {output.name: output.as_numpy() for output in answer.outputs}
-    difference = float(np.abs(np.stack([outputs[task] for task in TASKS], axis=1) - expected).max())
-    assert difference <= 1e-5, f"{what}: differs by {difference}"
-    print(f"{what}: differs by {difference:.1e} at the most")
+def scores(answer):
+    outputs = {output.name: output for output in answer.outputs}
+    return stacked(lambda task: outputs[task].as_numpy())
 
 
 asyncio.run(main())

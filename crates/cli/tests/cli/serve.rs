@@ -1,7 +1,7 @@
 //! `hinet serve`: protocols, refusals, tokens, reloads, and how it ends.
 
 use std::io::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -18,6 +18,20 @@ fn trained() -> Place {
     place
 }
 
+/// Runs a script of `tests/serve` with the server's address and these behind it; it must end well and say this.
+#[track_caller]
+fn says(serving: &Serving, python: &Path, script: &str, arguments: &[PathBuf], word: &str) {
+    let output = Command::new(python)
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/serve").join(script))
+        .arg(&serving.address)
+        .args(arguments)
+        .env("PYTHONDONTWRITEBYTECODE", "1")
+        .output()
+        .expect("Python starts");
+    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains(word), "{script}: {said}\n{errors}\n{}", serving.said());
+}
+
 fn rank_body() -> Value {
     json!({
         "scenario": "home",
@@ -32,17 +46,9 @@ fn the_clients_of_others_get_the_scores_of_predict() {
     let place = trained();
     place.succeeds("predict run --data test.csv --output predictions.csv --quiet");
     let serving = Serving::start(&place, "run");
-    for script in ["clients.py", "kserve_clients.py"] {
-        let output = Command::new(&python)
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/serve").join(script))
-            .arg(&serving.address)
-            .args([place.path("test.csv"), place.path("predictions.csv")])
-            .output()
-            .expect("Python starts");
-        let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-        assert!(output.status.success(), "{script}: {said}\n{errors}\n{}", serving.said());
-        assert!(said.contains("all agree"), "{said}");
-    }
+    let files = [place.path("test.csv"), place.path("predictions.csv")];
+    says(&serving, &python, "clients.py", &files, "all agree");
+    says(&serving, &python, "kserve_clients.py", &files, "all agree");
 }
 
 #[test]
@@ -63,15 +69,8 @@ fn every_model_of_the_zoo_scores_alike_by_every_protocol() {
     }
     place.write("serve.toml", &config);
     let serving = Serving::start(&place, "--config serve.toml");
-    let output = Command::new(python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/serve/zoo.py"))
-        .arg(&serving.address)
-        .args([place.path("test.csv"), place.path("predictions")])
-        .output()
-        .expect("Python starts");
-    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let agreed = format!("{} models agree", hinet_model::zoo::PRESETS.len());
-    assert!(output.status.success() && said.contains(&agreed), "{said}\n{errors}\n{}", serving.said());
+    says(&serving, &python, "zoo.py", &[place.path("test.csv"), place.path("predictions")], &agreed);
 }
 
 #[test]
@@ -90,14 +89,7 @@ fn what_is_encrypted_is_open_to_those_who_trust_its_certificate_alone() {
     place.write("serve.toml", &config("key.pem"));
     let serving = Serving::start(&place, "run --config serve.toml");
     assert!(serving.said().contains("listening at https://"), "{}", serving.said());
-    let output = Command::new(python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/serve/tls.py"))
-        .arg(&serving.address)
-        .arg(place.path("certificate.pem"))
-        .output()
-        .expect("Python starts");
-    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("as it should be"), "{said}\n{errors}\n{}", serving.said());
+    says(&serving, &python, "tls.py", &[place.path("certificate.pem")], "as it should be");
 }
 
 /// Requests made up from `docs/openapi.yaml`: no fault of the server, and no answer that the document does not describe.
@@ -139,14 +131,7 @@ fn the_page_scores_and_explains_in_a_browser() {
     let Some(driver) = skip::browser_driver(NAME) else { return };
     let place = trained();
     let serving = Serving::start(&place, "run");
-    let output = Command::new(python)
-        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/serve/page.py"))
-        .arg(&serving.address)
-        .args([browser, driver])
-        .output()
-        .expect("Python starts");
-    let (said, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success() && said.contains("the page is right"), "{said}\n{errors}\n{}", serving.said());
+    says(&serving, &python, "page.py", &[browser, driver], "the page is right");
 }
 
 #[test]
