@@ -5,8 +5,9 @@ SKIPPED := $(CURDIR)/target/skipped.txt
 PYTHON ?= python3
 PEERS ?=
 LOAD ?=
+FUZZ_SECONDS ?= 600
 
-.PHONY: check format spelling lint docs test bench bench-peers bench-load instructions long-files verify-long
+.PHONY: check format spelling lint docs test bench bench-peers bench-load instructions long-files fuzz verify-long
 
 # What CI runs, cheapest first.
 check: format spelling long-files lint docs test
@@ -54,6 +55,11 @@ bench-load:
 # Instructions of a training step, which no other program on the machine can change; needs valgrind. RECORD=1 keeps them.
 instructions:
 	$(PYTHON) benches/instructions.py $(if $(RECORD),--record)
+
+# Made-up requests against the router of the server; needs cargo-fuzz and a nightly toolchain.
+fuzz:
+	mkdir -p crates/serve/fuzz/corpus
+	cd crates/serve && cargo +nightly fuzz run requests fuzz/corpus fuzz/seeds -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096
 
 # What takes long, by hand; results go into docs/results.md and docs/performance.md.
 verify-long:

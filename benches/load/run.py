@@ -1,11 +1,12 @@
-"""Load a server of hinet with the reference HiNet, and others beside it: run.py [--seconds S] [--others] [--python PATH] [--built].
+"""Load a server of hinet with the reference HiNet, and others beside it: run.py [--seconds S] [--rounds R] [--others] [--python PATH] [--built].
 
 One request is one user and 100 items, raw values in JSON. The generator (crates/serve/examples/load.rs) is open-loop: latency counts
 from the time a request was due. It runs on the same machine, on the same processors, so all figures are with it beside.
 
 For each server: its saturation (the highest rate of a doubling and halving search that it keeps up with), then half of it (p50, p99,
 errors), then three times of it (refusals, p99 of what was answered, memory before and after), then half of it again, one second later.
-Writes target/bench-load.json and prints a table. All on loopback, bounded in count and time.
+Servers take turns, round by round; the table has medians, with the least and the most where rounds differ, and every round is in
+target/bench-load.json. All on loopback, bounded in count and time.
 """
 
 import argparse
@@ -13,6 +14,7 @@ import csv
 import json
 import os
 import random
+import statistics
 import subprocess
 import sys
 import time
@@ -33,6 +35,7 @@ class ServerFailed(Exception):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seconds", type=float, default=10.0, help="of each measured load [10]")
+    parser.add_argument("--rounds", type=int, default=3, help="each server's turns [3]")
     parser.add_argument("--others", action="store_true", help="FastAPI with ONNX Runtime and MLServer too")
     parser.add_argument("--python", help="an interpreter with fastapi, uvicorn, onnxruntime and mlserver [one is made]")
     parser.add_argument("--built", action="store_true", help="take the release build that is there")
@@ -45,15 +48,16 @@ def main():
     if options.others:
         python = options.python or make_python()
         servers += [fastapi_server(python), mlserver_server(python)]
-    results = {}
-    for name, start, path, body in servers:
-        print(f"{name} ...", file=sys.stderr)
-        try:
-            results[name] = measure(start, path, body, options.seconds)
-        except ServerFailed as error:
-            # The others' figures are not to be lost for it.
-            results[name] = {"failed": str(error)}
-    (ROOT / "target" / "bench-load.json").write_text(json.dumps(results, indent=1) + "\n")
+    results = {name: [] for name, *_ in servers}
+    for turn in range(options.rounds):
+        for name, start, path, body in servers:
+            print(f"round {turn + 1}, {name} ...", file=sys.stderr)
+            try:
+                results[name].append(measure(start, path, body, options.seconds))
+            except ServerFailed as error:
+                # The others' figures are not to be lost for it.
+                results[name].append({"failed": str(error)})
+            (ROOT / "target" / "bench-load.json").write_text(json.dumps(results, indent=1) + "\n")
     print(table(results))
 
 
@@ -102,7 +106,8 @@ def make_python():
     python = WORK / "venv" / "bin" / "python"
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", WORK / "venv"], check=True)
-    needed = ["fastapi", "uvicorn[standard]", "orjson", "onnxruntime", "numpy", "mlserver"]
+    # MLServer's workers do not start with newer uvloop: it makes no event loop for their main thread.
+    needed = ["fastapi", "uvicorn[standard]", "orjson", "onnxruntime", "numpy", "mlserver", "uvloop<0.22"]
     subprocess.run([python, "-m", "pip", "install", "--quiet", *needed], check=True)
     return str(python)
 
@@ -169,11 +174,15 @@ def measure(start, path, body, seconds):
 
 
 def saturation_of(load):
-    """The highest rate, within 10 %, at which all requests are answered and half of them within 100 ms."""
+    """The highest rate, within 10 %, at which all requests are answered and nine of ten within 100 ms."""
 
-    def keeps_up(rate):
+    def once(rate):
         result = load(rate, 2)
         return result["codes"].get("200", 0) >= 0.99 * result["due"] and (result["ms"]["p90"] or 1e9) < 100
+
+    def keeps_up(rate):
+        # Twice: where the machine stumbles, the server is not at its end.
+        return once(rate) or once(rate)
 
     low, high = 0, 10
     while keeps_up(high) and high < 20_000:
@@ -219,23 +228,47 @@ def resident_mb(pid):
 
 
 def table(results):
-    lines = ["| server | requests/s at most | p50, ms | p99, ms | errors | at 3x: answered/s | refused | p99, ms | MB before, after | half again: p99, ms |"]
-    lines.append("| --- " * 10 + "|")
-    for name, result in results.items():
-        if "failed" in result:
-            lines.append(f"| {name} | {result['failed']} |" + " |" * 8)
+    """Medians of the rounds; for saturation and the first p99 also how many times those of hinet they are."""
+    head = ["server", "requests/s at most", "of hinet", "p50, ms", "p99, ms", "of hinet", "errors"]
+    head += ["at 3x: answered/s", "refused", "errors", "p99, ms", "MB before", "MB after", "half again: p99, ms"]
+    lines = [f"| {' | '.join(head)} |", "| --- " * len(head) + "|"]
+    base = None
+    for name, rounds in results.items():
+        whole = [figures(result) for result in rounds if "failed" not in result]
+        if not whole:
+            lines.append(f"| {name} | {rounds[0]['failed']} |" + " |" * (len(head) - 2))
             continue
-        half, over, again = result["half"], result["over"], result["again"]
-        number = lambda value: "-" if value is None else f"{value:,.1f}"
-        others = lambda load: sum(count for code, count in load["codes"].items() if code not in ("200", "503"))
-        refused = over["codes"].get("503", 0)
-        cells = [
-            name, f"{result['saturation']:.0f}", number(half["ms"]["p50"]), number(half["ms"]["p99"]),
-            str(half["due"] - half["codes"].get("200", 0)), f"{over['answered_per_second']:.0f}", f"{refused} of {over['due']} (+{others(over)} errors)",
-            number(over["ms"]["p99"]), f"{result['mb_before']}, {result['mb_after']}", number(again["ms"]["p99"]),
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
+        columns = list(zip(*whole))
+        base = base or columns
+        cells = [spread(column) for column in columns]
+        cells.insert(1, ratio(columns[0], base[0]))
+        cells.insert(4, ratio(columns[2], base[2]))
+        lines.append(f"| {' | '.join([name, *cells])} |")
     return "\n".join(lines)
+
+
+def figures(result):
+    half, over, again = result["half"], result["over"], result["again"]
+    answered, refused = over["codes"].get("200", 0), over["codes"].get("503", 0)
+    return [
+        result["saturation"], half["ms"]["p50"], half["ms"]["p99"], half["due"] - half["codes"].get("200", 0),
+        over["answered_per_second"], refused, over["due"] - answered - refused, over["ms"]["p99"],
+        result["mb_before"], result["mb_after"], again["ms"]["p99"],
+    ]
+
+
+def spread(column):
+    number = lambda value: f"{value:,.0f}" if value >= 100 or value == int(value) else f"{value:.1f}"
+    known = [value for value in column if value is not None]
+    if not known:
+        return "-"
+    middle, least, most = (number(value) for value in (statistics.median(known), min(known), max(known)))
+    return middle if least == most else f"{middle} ({least} to {most})"
+
+
+def ratio(column, base):
+    known, base = ([value for value in values if value is not None] for values in (column, base))
+    return f"{statistics.median(known) / statistics.median(base):.2f}" if known and base else "-"
 
 
 if __name__ == "__main__":

@@ -91,6 +91,12 @@ impl Encoder {
         &self.labels
     }
 
+    /// Features that are made of nothing but columns for which `is_among` holds.
+    pub fn features_of(&self, is_among: impl Fn(&str) -> bool) -> Vec<&str> {
+        let features = self.fitted.features.iter().filter(|feature| feature.columns().all(&is_among));
+        features.map(|feature| feature.column.as_str()).collect()
+    }
+
     /// Columns that encoding reads, each once, in a fixed order.
     pub fn columns(&self, need: Need) -> Vec<String> {
         let mut columns = vec![self.fitted.scenario.column.clone()];

@@ -7,10 +7,12 @@
 //! | `weights.safetensors` | dense parameters by name, statistics of batch norms included |
 //! | `tables.safetensors` | embedding tables by name, `[rows, dim]` |
 //! | `calibration.json` | the curves that scores go through; only where the model is calibrated |
+//! | `examples.json` | a few raw rows and what they scored, by which a server tries what it loaded; only where rows were kept |
 //!
 //! Equal models give equal bytes: no time, no path, no order of a hash map is in them. A folder is written beside its
 //! place, forced to disk and renamed, so that whatever interrupts a save, the old model or the new one is there.
 
+mod examples;
 mod manifest;
 pub(crate) mod tensors;
 
@@ -20,21 +22,24 @@ use std::sync::Arc;
 
 use fs_err as fs;
 use hinet_data::{Encoder, Layout, Seed, find_folder, replace_folder, write_synced};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
+pub use examples::{ExampleRow, Examples};
 pub use manifest::{FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
 use manifest::{MANIFEST, open};
 use tensors::TensorsMut;
 
-use crate::{Calibration, Model, ModelError};
+use crate::{Calibration, Model, ModelError, Plan};
 
 const ENCODER: &str = "encoder.json";
 const WEIGHTS: &str = "weights.safetensors";
 const TABLES: &str = "tables.safetensors";
 const CALIBRATION: &str = "calibration.json";
-/// Every file but the manifest; the last is not always there.
-const FILES: [&str; 4] = [ENCODER, WEIGHTS, TABLES, CALIBRATION];
-/// The first format that may have a calibration.
-const CALIBRATION_SINCE: u32 = 2;
+const EXAMPLES: &str = "examples.json";
+/// Every file but the manifest, with the first format that has it, and whether an artefact can be without it.
+const FILES: [(&str, u32, bool); 5] =
+    [(ENCODER, 1, false), (WEIGHTS, 1, false), (TABLES, 1, false), (CALIBRATION, 2, true), (EXAMPLES, 3, true)];
 
 /// A model read from its folder.
 #[derive(Debug)]
@@ -45,28 +50,38 @@ pub struct Artefact {
     pub encoder: Arc<Encoder>,
     /// From batches to probabilities.
     pub model: Model,
+    /// Rows and what they scored.
+    pub examples: Examples,
 }
 
 impl Artefact {
-    /// Saves a model into a folder, replacing an artefact that is there.
+    /// Saves a model into a folder, replacing an artefact that is there. `examples` are raw rows that are kept with their
+    /// scores; there may be none.
     ///
     /// # Errors
-    /// If the model is not for the encoder's layout, or holds a number that is not finite, or the system refuses. What
-    /// was in the folder before then stays.
-    pub fn save(folder: &Path, name: &str, encoder: &Encoder, model: &Model) -> Result<(), ModelError> {
+    /// If the model is not for the encoder's layout, or holds a number that is not finite, or cannot read the examples, or
+    /// the system refuses. What was in the folder before then stays.
+    pub fn save(
+        folder: &Path,
+        name: &str,
+        (encoder, model): (&Encoder, &Model),
+        examples: &[ExampleRow],
+    ) -> Result<(), ModelError> {
         check_layout(folder, encoder.layout(), &model.layout)?;
         check_finite(folder, model)?;
+        let examples = Examples::scored(examples, encoder, &Plan::new(model))?;
         replace_folder(folder, |folder| {
             write_synced(&folder.join(ENCODER), |file| file.write_all(encoder.to_json().as_bytes()))?;
             write_synced(&folder.join(WEIGHTS), |file| tensors::write(file, &model.params))?;
             write_synced(&folder.join(TABLES), |file| tensors::write(file, &model.embeddings))?;
             if let Some(calibration) = model.calibration() {
-                write_synced(&folder.join(CALIBRATION), |file| {
-                    file.write_all(calibration_text(calibration).as_bytes())
-                })?;
+                write_synced(&folder.join(CALIBRATION), |file| file.write_all(json_text(calibration).as_bytes()))?;
             }
-            let names = &FILES[..if model.calibration().is_some() { 4 } else { 3 }];
-            let files = names.iter().map(|name| FileRecord::of(folder, name)).collect::<Result<_, _>>()?;
+            if !examples.rows.is_empty() {
+                write_synced(&folder.join(EXAMPLES), |file| file.write_all(json_text(&examples).as_bytes()))?;
+            }
+            let written = FILES.iter().map(|(name, ..)| name).filter(|name| folder.join(name).is_file());
+            let files = written.map(|name| FileRecord::of(folder, name)).collect::<Result<_, _>>()?;
             let manifest = Manifest {
                 format_version: FORMAT_VERSION,
                 hinet_version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -90,7 +105,8 @@ impl Artefact {
         let folder = &find_folder(folder);
         let file = folder.join(MANIFEST);
         let manifest = Manifest::read(&file)?;
-        let calibrated = check_files(&file, &manifest)?;
+        check_files(&file, &manifest)?;
+        let has = |name: &str| manifest.files.iter().any(|file| file.name == name);
         manifest.files.iter().try_for_each(|record| record.check(folder))?;
         let path = folder.join(ENCODER);
         let encoder = Arc::new(Encoder::from_json(&fs::read_to_string(&path)?, &path)?);
@@ -101,34 +117,40 @@ impl Artefact {
             model.map_err(|error| ModelError::corrupt(&file, error.to_string(), "a model that was saved"))?;
         read_tensors(&folder.join(WEIGHTS), &mut model.params)?;
         read_tensors(&folder.join(TABLES), &mut model.embeddings)?;
-        if calibrated {
+        if has(CALIBRATION) {
             model.calibration = Some(read_calibration(&folder.join(CALIBRATION), &model.layout)?);
         }
-        Ok(Artefact { manifest, encoder, model })
+        let examples = if has(EXAMPLES) { Examples::read(&folder.join(EXAMPLES))? } else { Examples::default() };
+        Ok(Artefact { manifest, encoder, model, examples })
     }
 }
 
-/// Whether there is a calibration among the files of a manifest, which must be those of its format.
-fn check_files(file: &Path, manifest: &Manifest) -> Result<bool, ModelError> {
+/// The files of a manifest must be those of its format.
+fn check_files(file: &Path, manifest: &Manifest) -> Result<(), ModelError> {
     let names: Vec<&str> = manifest.files.iter().map(|record| record.name.as_str()).collect();
-    let calibrated = names.len() == FILES.len() && manifest.format_version >= CALIBRATION_SINCE;
-    let expected = if calibrated { &FILES[..] } else { &FILES[..FILES.len() - 1] };
+    let of_format = || FILES.iter().filter(|(_, since, _)| *since <= manifest.format_version);
+    let expected: Vec<&str> =
+        of_format().filter(|(name, _, may_lack)| !may_lack || names.contains(name)).map(|(name, ..)| *name).collect();
     if names == expected {
-        return Ok(calibrated);
+        return Ok(());
     }
     Err(ModelError::corrupt(file, format!("files {names:?}"), format!("{expected:?}")))
 }
 
-fn calibration_text(calibration: &Calibration) -> String {
-    let mut text = serde_json::to_string_pretty(calibration).expect("numbers and texts, which JSON can hold");
+fn json_text(value: &impl Serialize) -> String {
+    let mut text = serde_json::to_string_pretty(value).expect("numbers and texts, which JSON can hold");
     text.push('\n');
     text
 }
 
-fn read_calibration(path: &Path, layout: &Layout) -> Result<Calibration, ModelError> {
+fn read_json<T: DeserializeOwned>(path: &Path, expected: &str) -> Result<T, ModelError> {
     let text = fs::read_to_string(path)?;
-    let calibration: Calibration = serde_json::from_str(&text)
-        .map_err(|error| ModelError::corrupt(path, format!("it cannot be read ({error})"), "a calibration"))?;
+    serde_json::from_str(&text)
+        .map_err(|error| ModelError::corrupt(path, format!("it cannot be read ({error})"), expected))
+}
+
+fn read_calibration(path: &Path, layout: &Layout) -> Result<Calibration, ModelError> {
+    let calibration: Calibration = read_json(path, "a calibration")?;
     calibration.check(layout).map_err(|(found, expected)| ModelError::corrupt(path, found, expected))?;
     Ok(calibration)
 }

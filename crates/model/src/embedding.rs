@@ -113,11 +113,6 @@ impl Embeddings {
         Embeddings { tables: tables.collect(), features: layout.slots.len(), width: columns.width(layout), slots }
     }
 
-    /// No table and no slot.
-    pub(crate) fn empty() -> Embeddings {
-        Embeddings { tables: Vec::new(), slots: Vec::new(), features: 0, width: 0 }
-    }
-
     /// Name, rows and width of each table: in the order of [`Layout::tables`], for each task that has its own; then those
     /// of first-order weights.
     pub fn specs(&self) -> impl ExactSizeIterator<Item = &TableSpec> {

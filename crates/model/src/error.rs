@@ -48,6 +48,18 @@ pub enum ModelError {
         /// What should be there.
         expected: String,
     },
+    /// A row of the artefact scores otherwise than when it was saved.
+    #[error("example {row} scores {found} for task `{task}`, expected {was}, as it did when the model was saved")]
+    Example {
+        /// 1-based.
+        row: usize,
+        /// The task.
+        task: String,
+        /// The score here.
+        found: f32,
+        /// The score then.
+        was: f32,
+    },
     /// The artefact is of a version that this program does not read.
     #[error("{}: format version {found}; this hinet reads {oldest} to {newest}", .file.display())]
     Version {
@@ -118,6 +130,7 @@ impl ModelError {
             | ModelError::Parity { .. }
             | ModelError::Corrupt { .. }
             | ModelError::Version { .. }
+            | ModelError::Example { .. }
             | ModelError::State { .. }
             | ModelError::Io(_) => false,
             ModelError::Data(error) => error.is_usage(),

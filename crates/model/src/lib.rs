@@ -70,7 +70,7 @@ mod scenario;
 mod task;
 pub mod zoo;
 
-pub use artefact::{Artefact, FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
+pub use artefact::{Artefact, ExampleRow, Examples, FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
 pub use calibration::{CalibratedCell, Calibration, CalibrationMethod, Curve, FittedOn, MAX_KNOTS, logit};
 pub use config::{InputNorm, ModelConfig};
 pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind, Tables};

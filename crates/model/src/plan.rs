@@ -8,7 +8,8 @@
 
 mod request;
 
-use std::borrow::Cow;
+use std::ops::Deref;
+use std::sync::Arc;
 
 use hinet_data::{Batch, UnknownScenario};
 use hinet_tape::{Evaluator, Feed, Value, Workspace};
@@ -28,7 +29,7 @@ const TILE: usize = 6;
 /// A model made ready for inference. Scoring does not change it: threads share one, each with a [`PlanWorkspace`].
 #[derive(Debug)]
 pub struct Plan<'a> {
-    embeddings: Cow<'a, Embeddings>,
+    tables: Tables<'a>,
     own: Part,
     /// Only where the layout sends rows of unknown scenarios here.
     unknown: Option<Unknown>,
@@ -36,6 +37,24 @@ pub struct Plan<'a> {
     correction: Option<Correction>,
     scenarios: usize,
     tasks: usize,
+}
+
+/// Whose tables a plan reads.
+#[derive(Debug)]
+enum Tables<'a> {
+    Borrowed(&'a Embeddings),
+    Shared(Arc<Model>),
+}
+
+impl Deref for Tables<'_> {
+    type Target = Embeddings;
+
+    fn deref(&self) -> &Embeddings {
+        match self {
+            Tables::Borrowed(embeddings) => embeddings,
+            Tables::Shared(model) => &model.embeddings,
+        }
+    }
 }
 
 /// How rows of an unknown scenario are scored.
@@ -120,7 +139,7 @@ impl<'a> Plan<'a> {
     /// A plan that reads the tables of `model` where they are.
     #[must_use]
     pub fn new(model: &'a Model) -> Plan<'a> {
-        Plan::assemble(model, Cow::Borrowed(&model.embeddings), None)
+        Plan::assemble(model, Tables::Borrowed(&model.embeddings), None)
     }
 
     /// A plan for requests: one user, and many items to be ranked for them. What is said of the user by the features of
@@ -130,10 +149,10 @@ impl<'a> Plan<'a> {
     /// # Errors
     /// [`ModelError::BadOption`] for a name that is no feature of the model.
     pub fn for_requests(model: &'a Model, user_features: &[&str]) -> Result<RequestPlan<'a>, ModelError> {
-        RequestPlan::new(model, user_features)
+        RequestPlan::new(model, Tables::Borrowed(&model.embeddings), user_features)
     }
 
-    fn assemble(model: &Model, embeddings: Cow<'a, Embeddings>, common: Option<&[bool]>) -> Plan<'a> {
+    fn assemble(model: &Model, tables: Tables<'a>, common: Option<&[bool]>) -> Plan<'a> {
         let unknown = (model.layout.unknown == UnknownScenario::Mean).then(|| {
             if model.config.tables.per_scenario() {
                 return Unknown::InTurn;
@@ -142,7 +161,7 @@ impl<'a> Plan<'a> {
             Unknown::Mean(Box::new(Part::new(network.expect("the model was recorded before"), model, common)))
         });
         Plan {
-            embeddings,
+            tables,
             own: Part::new(model.network.clone(), model, common),
             unknown,
             correction: Correction::of(model),
@@ -224,7 +243,7 @@ impl<'a> Plan<'a> {
     /// The tables it reads.
     #[must_use]
     pub fn embeddings(&self) -> &Embeddings {
-        &self.embeddings
+        &self.tables
     }
 
     /// Tasks: columns of the scores.
@@ -300,15 +319,15 @@ impl<'a> Plan<'a> {
 
     /// Looks up the dense input of so many rows.
     fn gather(&self, span: &mut Span, input: Input<'_>, (first, rows): (usize, usize), begins: bool) {
-        span.x.resize(rows * self.embeddings.width(), 0.0);
+        span.x.resize(rows * self.tables.width(), 0.0);
         match input {
-            Input::Rows(batch, as_if) => self.embeddings.gather_rows(batch, first, as_if, &mut span.x),
+            Input::Rows(batch, as_if) => self.tables.gather_rows(batch, first, as_if, &mut span.x),
             Input::Items(request, as_if) => {
                 if begins {
-                    span.user.resize(self.embeddings.width(), 0.0);
-                    request.gather_user(&self.embeddings, as_if, &mut span.user);
+                    span.user.resize(self.tables.width(), 0.0);
+                    request.gather_user(&self.tables, as_if, &mut span.user);
                 }
-                request.gather_items(&self.embeddings, (first, as_if), &span.user, &mut span.x);
+                request.gather_items(&self.tables, (first, as_if), &span.user, &mut span.x);
             }
         }
     }
@@ -321,10 +340,20 @@ fn block_rows(rows: usize) -> usize {
 }
 
 impl Plan<'static> {
-    /// A plan that owns its tables: for a server, which keeps no model beside it.
+    /// A plan that shares the tables of a model, and lives as long as it likes: for a server.
     #[must_use]
-    pub fn owning(mut model: Model) -> Plan<'static> {
-        let embeddings = std::mem::replace(&mut model.embeddings, Embeddings::empty());
-        Plan::assemble(&model, Cow::Owned(embeddings), None)
+    pub fn sharing(model: &Arc<Model>) -> Plan<'static> {
+        Plan::assemble(model, Tables::Shared(Arc::clone(model)), None)
+    }
+
+    /// As [`Plan::for_requests`], sharing the tables of a model.
+    ///
+    /// # Errors
+    /// As [`Plan::for_requests`].
+    pub fn sharing_for_requests(
+        model: &Arc<Model>,
+        user_features: &[&str],
+    ) -> Result<RequestPlan<'static>, ModelError> {
+        RequestPlan::new(model, Tables::Shared(Arc::clone(model)), user_features)
     }
 }

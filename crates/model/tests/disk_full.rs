@@ -31,7 +31,7 @@ fn save(folder: &Path, seed: u64) -> Result<(), hinet_model::ModelError> {
     let scratch = tempfile::tempdir().unwrap();
     let encoder = encoder(scratch.path());
     let model = Model::new(encoder.layout().clone(), ModelConfig::default(), Seed(seed)).unwrap();
-    Artefact::save(folder, "some", &encoder, &model)
+    Artefact::save(folder, "some", (&encoder, &model), &[])
 }
 
 #[test]

@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use hinet_data::{Batch, Rows};
+use hinet_model::RequestPlan;
 use tokio::sync::Semaphore;
 
 use crate::ServeError;
@@ -12,13 +13,15 @@ use crate::auth::Tokens;
 use crate::config::ServeConfig;
 use crate::log::RequestLog;
 use crate::metrics::Metrics;
-use crate::queue::{Queue, Scored};
+use crate::queue::{Queue, Scored, Work};
 use crate::refusal::{Refusal, RefusalKind};
 use crate::repository::{Repository, Served};
 use crate::version::Version;
 
 /// Rows from which encoding goes to a thread of its own, so that it does not hold up others' requests.
 const MANY_ROWS: usize = 512;
+/// Rows from which it pays to score the items of a user apart from other requests.
+const USER_ROWS: usize = 32;
 
 /// The server without its network.
 #[derive(Debug)]
@@ -47,8 +50,20 @@ pub(crate) struct Asked {
 pub(crate) struct Encoded {
     rows: Rows,
     pub(crate) batch: Batch,
+    user_plan: Option<Arc<RequestPlan<'static>>>,
     /// When encoding began.
     begun: Instant,
+}
+
+impl Encoded {
+    /// Where there are many rows, all of one scenario, what they have in common is computed once, if there is a plan for
+    /// those columns.
+    pub(crate) fn share(&mut self, version: &Arc<Version>, is_common: impl Fn(&str) -> bool) {
+        let scenarios = &self.batch.scenario;
+        if scenarios.len() >= USER_ROWS && scenarios.iter().all(|scenario| *scenario == scenarios[0]) {
+            self.user_plan = version.user_plan(is_common);
+        }
+    }
 }
 
 /// Scores of rows, and who gave them.
@@ -99,7 +114,7 @@ impl App {
     pub(crate) async fn encode(&self, version: &Arc<Version>, rows: Rows) -> Result<Encoded, Refusal> {
         let begun = Instant::now();
         let batch = self.try_to_encode(version, &rows).await.inspect_err(|_| version.counted.failed())?;
-        Ok(Encoded { rows, batch, begun })
+        Ok(Encoded { rows, batch, user_plan: None, begun })
     }
 
     /// Scores rows by the version that they are encoded for.
@@ -110,8 +125,9 @@ impl App {
         encoded: Encoded,
         asked: &Asked,
     ) -> Result<Answer, Refusal> {
-        let Encoded { rows, batch, begun } = encoded;
-        let scored = self.queued(version, batch, asked).await.inspect_err(|_| version.counted.failed())?;
+        let Encoded { rows, batch, user_plan, begun } = encoded;
+        let work = Work { version: Arc::clone(version), batch, user_plan };
+        let scored = self.queued(work, asked).await.inspect_err(|_| version.counted.failed())?;
         version.counted.answered(scored.waited, begun.elapsed());
         if let Some(shadow) = served.shadow_of(version) {
             self.score_in_shadow((version, &scored.scores), shadow, &rows, asked);
@@ -134,8 +150,8 @@ impl App {
     }
 
     /// What the queue makes of rows, before their deadline.
-    async fn queued(&self, version: &Arc<Version>, batch: Batch, asked: &Asked) -> Result<Scored, Refusal> {
-        let pending = self.queue.submit(version, batch, asked.deadline)?;
+    async fn queued(&self, work: Work, asked: &Asked) -> Result<Scored, Refusal> {
+        let pending = self.queue.submit(work, asked.deadline)?;
         let late = || Refusal::new(RefusalKind::Deadline, "the deadline passed before the scores were there");
         let scored = tokio::time::timeout_at(asked.deadline.into(), pending.scored()).await.map_err(|_| late())??;
         self.metrics.waited(scored.waited);
@@ -159,7 +175,8 @@ impl App {
         }
         // What the shadow cannot encode is counted by nobody: it was not asked.
         let Ok(batch) = shadow.encode(rows) else { return };
-        let Ok(pending) = self.queue.submit(shadow, batch, asked.deadline) else { return };
+        let work = Work { version: Arc::clone(shadow), batch, user_plan: None };
+        let Ok(pending) = self.queue.submit(work, asked.deadline) else { return };
         let (version, scores) = (answered.0.tasks.clone(), answered.1.to_vec());
         let shadow = Arc::clone(shadow);
         tokio::spawn(async move {

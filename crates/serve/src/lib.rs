@@ -34,6 +34,7 @@ mod server;
 mod statistics;
 mod tensor;
 mod tls;
+mod user_plans;
 mod version;
 
 pub use config::{
@@ -41,4 +42,4 @@ pub use config::{
     ShutdownConfig, TlsConfig,
 };
 pub use error::ServeError;
-pub use server::Server;
+pub use server::{Server, router};

@@ -11,6 +11,7 @@
 //! | `hinet_rows_total` | `model`, `version`, `scenario` | rows scored |
 //! | `hinet_scores` | `model`, `version`, `scenario`, `task` | the probabilities |
 //! | `hinet_missing_total`, `hinet_unseen_total` | `model`, `version`, `feature` | values that were missing, or that train did not have |
+//! | `hinet_user_once_rows_total` | `model`, `version` | rows of `/rank` for which what is said of their user was computed once per request |
 //! | `hinet_unknown_scenario_total` | `model`, `version` | rows of a scenario that train did not have |
 //! | `hinet_shadow_difference` | `model`, `version`, `task` | how far the scores in the shadow are from those that were answered |
 //! | `hinet_loads_total` | `model`, `result` | models loaded, or not |
@@ -55,6 +56,7 @@ pub(crate) struct VersionMeters {
     scores: Vec<Histogram>,
     missing: Vec<Counter>,
     unseen: Vec<Counter>,
+    user_once: Counter,
     unknown: Counter,
     shadow: Vec<Histogram>,
 }
@@ -149,6 +151,7 @@ impl Metrics {
             scores: names.iter().flat_map(|name| tasks().map(|task| score(name, task)).collect::<Vec<_>>()).collect(),
             missing: features("hinet_missing_total"),
             unseen: features("hinet_unseen_total"),
+            user_once: scope.counter("hinet_user_once_rows_total", base()),
             unknown: scope.counter("hinet_unknown_scenario_total", base()),
             shadow: tasks().map(|task| scope.histogram("hinet_shadow_difference", with("task", task))).collect(),
         }
@@ -168,6 +171,11 @@ impl VersionMeters {
                 unseen.increment(feature.unseen);
             }
         }
+    }
+
+    /// Counts rows whose user was computed once.
+    pub(crate) fn user_once(&self, rows: usize) {
+        self.user_once.increment(rows as u64);
     }
 
     /// Counts a grouped batch and its scores.

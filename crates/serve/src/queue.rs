@@ -12,7 +12,7 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use hinet_data::Batch;
-use hinet_model::PlanWorkspace;
+use hinet_model::{PlanWorkspace, RequestPlan};
 use tokio::sync::oneshot;
 
 use crate::ServeError;
@@ -48,10 +48,18 @@ pub(crate) struct Pending {
     parts: Vec<oneshot::Receiver<Result<Scored, Refusal>>>,
 }
 
-/// Rows of one request, or a part of them.
+/// Rows that wait to be scored.
+#[derive(Debug)]
+pub(crate) struct Work {
+    pub(crate) version: Arc<Version>,
+    pub(crate) batch: Batch,
+    /// By this plan, where the rows are items of one user: not together with others.
+    pub(crate) user_plan: Option<Arc<RequestPlan<'static>>>,
+}
+
+/// The rows of one request, or a part of them.
 struct Job {
-    version: Arc<Version>,
-    batch: Batch,
+    work: Work,
     queued: Instant,
     deadline: Instant,
     answer: oneshot::Sender<Result<Scored, Refusal>>,
@@ -77,7 +85,7 @@ struct State {
 
 impl std::fmt::Debug for Job {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(formatter, "Job of {} rows for {}", self.batch.rows, self.version.model)
+        write!(formatter, "Job of {} rows for {}", self.work.batch.rows, self.work.version.model)
     }
 }
 
@@ -99,23 +107,24 @@ impl Queue {
     }
 
     /// Puts rows into the queue; the scores come through what is returned.
-    pub(crate) fn submit(&self, version: &Arc<Version>, batch: Batch, deadline: Instant) -> Result<Pending, Refusal> {
+    pub(crate) fn submit(&self, work: Work, deadline: Instant) -> Result<Pending, Refusal> {
+        let rows = work.batch.rows;
         let mut state = self.shared.lock();
         if state.closed {
             return Err(Refusal::new(RefusalKind::Unavailable, "the server is stopping"));
         }
         // A request larger than the queue is taken when nothing else waits.
-        if state.rows > 0 && state.rows + batch.rows > self.shared.config.queue_rows {
+        if state.rows > 0 && state.rows + rows > self.shared.config.queue_rows {
             return Err(busy(state.rows));
         }
         let idle = if state.jobs.is_empty() { state.idle } else { 0 };
-        state.rows += batch.rows;
+        state.rows += rows;
         self.shared.metrics.queue_rows(state.rows);
         let queued = Instant::now();
         let mut pending = Pending { parts: Vec::new() };
-        for batch in split(batch, idle) {
+        for work in work.split(idle) {
             let (answer, receiver) = oneshot::channel();
-            state.jobs.push_back(Job { version: Arc::clone(version), batch, queued, deadline, answer });
+            state.jobs.push_back(Job { work, queued, deadline, answer });
             pending.parts.push(receiver);
         }
         drop(state);
@@ -166,15 +175,27 @@ impl Pending {
     }
 }
 
-/// Rows in as many parts as threads have nothing to do, if each is worth the trouble.
-fn split(batch: Batch, idle: usize) -> Vec<Batch> {
-    let parts = idle.min(batch.rows / PART).max(1);
-    if parts == 1 {
-        return vec![batch];
+impl Work {
+    /// The rows in as many parts as threads have nothing to do, if each is worth the trouble.
+    fn split(self, idle: usize) -> Vec<Work> {
+        let all = self.batch.rows;
+        let parts = idle.min(all / PART).max(1);
+        if parts == 1 {
+            return vec![self];
+        }
+        let rows = all.div_ceil(parts);
+        let part = |first: usize| Work {
+            version: Arc::clone(&self.version),
+            batch: self.batch.take(&(first as u32..(first + rows).min(all) as u32).collect::<Vec<_>>()),
+            user_plan: self.user_plan.clone(),
+        };
+        (0..all).step_by(rows).map(part).collect()
     }
-    let rows = batch.rows.div_ceil(parts);
-    let part = |first: usize| batch.take(&(first as u32..(first + rows).min(batch.rows) as u32).collect::<Vec<_>>());
-    (0..batch.rows).step_by(rows).map(part).collect()
+
+    /// Whether rows of both may be scored in one go.
+    fn goes_with(&self, other: &Work) -> bool {
+        Arc::ptr_eq(&self.version, &other.version) && self.user_plan.is_none() && other.user_plan.is_none()
+    }
 }
 
 impl Shared {
@@ -190,7 +211,11 @@ impl Shared {
             if let Some(first) = state.jobs.front() {
                 let until = first.queued + Duration::from_secs_f64(self.config.max_delay_ms / 1e3);
                 let wait = until.saturating_duration_since(Instant::now());
-                if wait.is_zero() || state.closed || state.rows >= self.config.max_rows {
+                if wait.is_zero()
+                    || first.work.user_plan.is_some()
+                    || state.closed
+                    || state.rows >= self.config.max_rows
+                {
                     break;
                 }
                 state = self.changed.wait_timeout(state, wait).unwrap_or_else(std::sync::PoisonError::into_inner).0;
@@ -218,13 +243,13 @@ impl State {
     /// The first job and those that go with it, up to so many rows.
     fn take(&mut self, max_rows: usize) -> Vec<Job> {
         let Some(first) = self.jobs.pop_front() else { return Vec::new() };
-        let mut rows = first.batch.rows;
+        let mut rows = first.work.batch.rows;
         let mut taken = vec![first];
         let mut place = 0;
         while place < self.jobs.len() && rows < max_rows {
-            let job = &self.jobs[place];
-            if Arc::ptr_eq(&job.version, &taken[0].version) && rows + job.batch.rows <= max_rows {
-                rows += job.batch.rows;
+            let work = &self.jobs[place].work;
+            if work.goes_with(&taken[0].work) && rows + work.batch.rows <= max_rows {
+                rows += work.batch.rows;
                 taken.extend(self.jobs.remove(place));
             } else {
                 place += 1;
@@ -255,9 +280,9 @@ fn work(shared: &Shared) {
             workspace = PlanWorkspace::default();
         }
         let computed = begun.elapsed();
-        let rows = jobs.iter().map(|job| job.batch.rows).sum();
+        let rows = jobs.iter().map(|job| job.work.batch.rows).sum();
         shared.metrics.computed(rows, computed);
-        jobs[0].version.counted.executed(rows, computed);
+        jobs[0].work.version.counted.executed(rows, computed);
         answer(jobs, scored.ok(), begun, computed);
     }
 }
@@ -279,19 +304,19 @@ fn in_time(job: Job, now: Instant) -> Option<Job> {
 
 /// The scores of all jobs, one behind the other.
 fn score(jobs: &[Job], workspace: &mut PlanWorkspace) -> Vec<f32> {
-    let version = &jobs[0].version;
-    if let [job] = jobs {
-        return version.score(workspace, &job.batch);
+    let version = &jobs[0].work.version;
+    if let [Job { work, .. }] = jobs {
+        return version.score(workspace, &work.batch, work.user_plan.as_deref());
     }
     let mut all = Batch::default();
-    jobs.iter().for_each(|job| all.append(&job.batch));
-    version.score(workspace, &all)
+    jobs.iter().for_each(|job| all.append(&job.work.batch));
+    version.score(workspace, &all, None)
 }
 
 fn answer(jobs: Vec<Job>, scores: Option<Vec<f32>>, begun: Instant, computed: Duration) {
     let mut from = 0;
     for job in jobs {
-        let numbers = job.batch.rows * job.version.tasks.len();
+        let numbers = job.work.batch.rows * job.work.version.tasks.len();
         let scored = match &scores {
             Some(scores) => Ok(Scored {
                 scores: scores[from..from + numbers].to_vec(),

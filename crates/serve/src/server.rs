@@ -31,6 +31,17 @@ pub struct Server {
     tls: Option<TlsAcceptor>,
 }
 
+/// All that a server answers, without a network: for programs that have one of their own, and for tests. Folders are not
+/// watched and changed tokens not read, and it is for the caller to ask for `/metrics` now and then, which folds them.
+/// To be called within a runtime.
+///
+/// # Errors
+/// If the configuration makes no sense, or a model cannot be loaded or fails its self-test.
+pub fn router(runs: &[PathBuf], config: ServeConfig) -> Result<axum::Router, ServeError> {
+    let app = Arc::new(App::new(config, runs)?);
+    Ok(http::router(&app).0)
+}
+
 impl std::fmt::Debug for Server {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Server").field("address", &self.address).finish_non_exhaustive()

@@ -1,15 +1,18 @@
 //! One version of a model, ready to score.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hinet_data::{Batch, EncodeCounts, Encoder, InputColumn, Layout, Need, RequestColumns, Rows, Seed, Slot};
-use hinet_model::{Artefact, Explainer, Manifest, Plan, PlanWorkspace, RowExplanation, synthetic_rows};
+use hinet_model::{
+    Artefact, Explainer, Manifest, Model, Plan, PlanWorkspace, RequestPlan, RowExplanation, synthetic_rows,
+};
 
 use crate::ServeError;
 use crate::metrics::{Metrics, VersionMeters};
 use crate::refusal::Refusal;
 use crate::statistics::{Statistics, StatisticsLine};
+use crate::user_plans::UserPlans;
 
 /// Row of a table that belongs to its most frequent value.
 const FIRST_VALUE: u32 = 2;
@@ -29,8 +32,12 @@ pub(crate) struct Version {
     pub(crate) meters: VersionMeters,
     pub(crate) counted: Statistics,
     encoder: Arc<Encoder>,
+    /// The model itself, whose tables the plans share.
+    weights: Arc<Model>,
     plan: Plan<'static>,
-    explainer: Explainer,
+    user_plans: UserPlans,
+    /// Made when it is first asked for.
+    explainer: OnceLock<Explainer>,
     groups: usize,
 }
 
@@ -43,7 +50,8 @@ impl Version {
         metrics: &Metrics,
     ) -> Result<Version, ServeError> {
         let folder = artefact_folder(path).ok_or_else(|| ServeError::NoArtefact { path: path.to_owned() })?;
-        let Artefact { manifest, encoder, model: weights } = Artefact::load(&folder)?;
+        let Artefact { manifest, encoder, model: weights, examples } = Artefact::load(&folder)?;
+        let weights = Arc::new(weights);
         let name = model.map_or(manifest.name, str::to_owned);
         let layout = &manifest.layout;
         let version = Version {
@@ -56,10 +64,15 @@ impl Version {
             groups: layout.groups(),
             encoder,
             scenarios: layout.scenarios.clone(),
-            explainer: Explainer::new(&weights),
-            plan: Plan::owning(weights),
+            plan: Plan::sharing(&weights),
+            user_plans: UserPlans::default(),
+            explainer: OnceLock::new(),
+            weights,
         };
-        version.try_out(layout).map_err(|problem| ServeError::SelfTest { path: folder, problem })?;
+        let tried = version
+            .try_out(layout)
+            .and_then(|()| examples.check(&version.encoder, &version.plan).map_err(|problem| problem.to_string()));
+        tried.map_err(|problem| ServeError::SelfTest { path: folder, problem })?;
         Ok(version)
     }
 
@@ -87,18 +100,43 @@ impl Version {
         Ok(batch)
     }
 
-    /// Scores rows: probabilities, `[rows, tasks]`, in the order of the batch.
-    pub(crate) fn score(&self, workspace: &mut PlanWorkspace, batch: &Batch) -> Vec<f32> {
+    /// The plan by which rows that have these columns in common can be scored, if one is there by now.
+    pub(crate) fn user_plan(
+        self: &Arc<Version>,
+        is_common: impl Fn(&str) -> bool,
+    ) -> Option<Arc<RequestPlan<'static>>> {
+        let features = self.encoder.features_of(is_common);
+        self.user_plans.get(&features, || {
+            let (version, features) =
+                (Arc::clone(self), features.iter().map(|&name| name.to_owned()).collect::<Vec<_>>());
+            tokio::task::spawn_blocking(move || version.user_plans.make(&version.weights, &features));
+        })
+    }
+
+    /// Scores rows: probabilities, `[rows, tasks]`, in the order of the batch; by the plan for the features that they have
+    /// in common, where there is one.
+    pub(crate) fn score(
+        &self,
+        workspace: &mut PlanWorkspace,
+        batch: &Batch,
+        user_plan: Option<&RequestPlan<'static>>,
+    ) -> Vec<f32> {
         let batch = batch.grouped(self.groups);
         let mut grouped = Vec::new();
-        self.plan.score(workspace, &batch, &mut grouped);
+        match user_plan {
+            Some(plan) => {
+                plan.score(workspace, &batch.take(&[0]), &batch, &mut grouped);
+                self.meters.user_once(batch.rows);
+            }
+            None => self.plan.score(workspace, &batch, &mut grouped),
+        }
         self.meters.scored(&batch, &grouped);
         batch.ungrouped(&grouped)
     }
 
     /// What the model weighs for each row, in the order of the batch.
     pub(crate) fn explain(&self, batch: &Batch) -> Vec<RowExplanation> {
-        self.explainer.explain(self.plan.embeddings(), batch)
+        self.explainer.get_or_init(|| Explainer::new(&self.weights)).explain(self.plan.embeddings(), batch)
     }
 
     /// A few values of a column that train had often, where its table knows them.

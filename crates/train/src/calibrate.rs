@@ -113,8 +113,8 @@ impl Run {
 }
 
 fn save(run: &Run) -> Result<(), TrainError> {
-    let Artefact { manifest, encoder, model } = &run.artefact;
-    Ok(Artefact::save(&run.folder.model(), &manifest.name, encoder, model)?)
+    let Artefact { manifest, encoder, model, examples } = &run.artefact;
+    Ok(Artefact::save(&run.folder.model(), &manifest.name, (encoder, model), &examples.rows)?)
 }
 
 fn fit_and_measure(

@@ -168,6 +168,55 @@ fn ranking_echoes_ids_combines_scores_and_chooses_the_best() {
     }
 }
 
+#[test]
+fn what_is_said_of_a_user_is_computed_once_and_scores_are_those_of_any_rows() {
+    let place = trained();
+    let serving = Serving::start(&place, "run");
+    let items: Vec<Value> =
+        (0..40).map(|item| json!({ "id": item, "item_id": format!("i{item}"), "price": f64::from(item) })).collect();
+    let mut body = rank_body();
+    body["items"] = json!(items);
+    let apart: Vec<Value> = items.iter().map(|item| with(|body| body["items"] = json!([item]))).collect();
+    let expected: Vec<Value> =
+        apart.iter().map(|body| serving.post("/rank", body).json()["items"][0]["scores"].clone()).collect();
+    let shared = || {
+        let metrics = serving.get("/metrics").text();
+        let line = metrics.lines().find(|line| line.starts_with("hinet_user_once_rows_total{"));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<u64>().ok()).expect("a counter")
+    };
+    assert_eq!(shared(), 0, "requests of one item share nothing");
+    let begun = Instant::now();
+    while shared() == 0 {
+        assert!(begun.elapsed() < Duration::from_secs(20), "no plan is made");
+        assert_eq!(serving.post("/rank", &body).status, 200);
+    }
+    let before = shared();
+    let found = serving.post("/rank", &body).json()["items"].clone();
+    assert_eq!(shared(), before + 40);
+    for (item, expected) in found.as_array().expect("items").iter().zip(&expected) {
+        for task in ["click", "order"] {
+            let [found, expected] = [&item["scores"], expected].map(|scores| scores[task].as_f64().expect("a score"));
+            assert!((found - expected).abs() < 1e-5, "{task} of {item}: {expected} apart");
+        }
+    }
+    // Another user has other scores: nothing of the first stays.
+    body["user"]["user_id"] = json!("u8");
+    assert_ne!(serving.post("/rank", &body).json()["items"], found);
+    // Items of several scenarios have no plan in common.
+    let moved = with(|body| {
+        let page = |item: usize| ["home", "search"][item % 2];
+        body["items"] = items
+            .iter()
+            .enumerate()
+            .map(|(row, item)| json!({ "page": page(row), "item_id": item["item_id"] }))
+            .collect();
+        body.as_object_mut().expect("an object").remove("scenario");
+    });
+    let before = shared();
+    assert_eq!(serving.post("/rank", &moved).status, 200, "{}", serving.post("/rank", &moved).text());
+    assert_eq!(shared(), before);
+}
+
 /// A server with narrow limits.
 fn narrow() -> (Place, Serving) {
     let place = trained();
@@ -445,7 +494,29 @@ fn a_watched_folder_serves_its_newest_version() {
     std::fs::rename(place.path("models/broken"), place.path("models/11")).unwrap();
     serving.hears("encoder.json");
     assert_eq!(version(), "10");
+    // Whole, and yet not the model that scored these rows.
+    copy("models/other");
+    forge_examples(&place.path("models/other"));
+    std::fs::rename(place.path("models/other"), place.path("models/12")).unwrap();
+    serving.hears("example 1 scores");
+    assert_eq!(version(), "10");
     assert!(serving.post("/rank", &rank_body()).json()["items"][0]["score"].is_f64());
+}
+
+/// Gives the first example of an artefact another score, with all checksums in order.
+fn forge_examples(folder: &Path) {
+    let checksum = |bytes: &[u8]| format!("{:032x}", xxhash_rust::xxh3::xxh3_128(bytes));
+    let path = folder.join("examples.json");
+    let was = std::fs::read_to_string(&path).unwrap();
+    let (before, scores) = was.split_once("\"scores\": [\n    [\n      0.").expect("scores below 1");
+    let digit = if scores.starts_with('9') { '8' } else { '9' };
+    let forged = format!("{before}\"scores\": [\n    [\n      0.{digit}{}", &scores[1..]);
+    std::fs::write(&path, &forged).unwrap();
+    let manifest = std::fs::read_to_string(folder.join("manifest.json")).unwrap();
+    let (body, _) = manifest.split_once(",\n  \"checksum\": \"").expect("a sealed manifest");
+    let body = body.replace(&checksum(was.as_bytes()), &checksum(forged.as_bytes()));
+    let sealed = format!("{body},\n  \"checksum\": \"{}\"\n}}\n", checksum(body.as_bytes()));
+    std::fs::write(folder.join("manifest.json"), sealed).unwrap();
 }
 
 #[test]

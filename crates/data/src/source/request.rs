@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, Field, Schema};
+use arrow::error::ArrowError;
+use arrow::json::LineDelimitedWriter;
 use hashbrown::HashMap;
 
 use super::builder::{Cell, ColumnBuilder};
@@ -146,6 +148,26 @@ impl RequestColumns {
         let absent =
             |array: Option<ArrayRef>| array.unwrap_or_else(|| arrow::array::new_null_array(&DataType::Utf8, rows));
         Ok(self.assemble(name, rows, columns.into_iter().map(absent).collect()))
+    }
+
+    /// The reverse of [`RequestColumns::of_objects`]: rows of a file as the JSON objects that a request would hold. Missing
+    /// cells are left out.
+    ///
+    /// # Errors
+    /// If a column is not among those of the rows, or holds what JSON cannot say.
+    pub fn objects(&self, rows: &Rows) -> Result<Vec<String>, DataError> {
+        let refused = |problem: ArrowError| DataError::Format {
+            file: rows.file.to_path_buf(),
+            format: "JSON",
+            problem: problem.to_string(),
+        };
+        let columns = self.inputs.iter().map(|input| Ok((&input.name, Arc::clone(rows.column(&input.name)?), true)));
+        let batch = RecordBatch::try_from_iter_with_nullable(columns.collect::<Result<Vec<_>, DataError>>()?);
+        let mut writer = LineDelimitedWriter::new(Vec::new());
+        let written = batch.and_then(|batch| writer.write(&batch)).and_then(|()| writer.finish());
+        written.map_err(refused)?;
+        let text = String::from_utf8(writer.into_inner()).expect("JSON is text");
+        Ok(text.lines().map(str::to_owned).collect())
     }
 
     /// What is said for every row, parallel to the inputs, with the part that says it.

@@ -10,8 +10,9 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_128};
 
 use crate::{ModelConfig, ModelError};
 
-/// The format that is written. The second may have a calibration, and a rate of negatives in the layout.
-pub const FORMAT_VERSION: u32 = 2;
+/// The format that is written. The second may have a calibration, and a rate of negatives in the layout; the third may have
+/// examples.
+pub const FORMAT_VERSION: u32 = 3;
 /// The oldest format that is read.
 pub const OLDEST_FORMAT_VERSION: u32 = 1;
 

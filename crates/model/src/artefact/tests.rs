@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::LazyLock;
 
 use hinet_data::{
-    Batch, DataConfig, EncodeCounts, FeatureConfig, Need, Order, Paths, ScenarioConfig, SchemaConfig, Source,
+    Batch, DataConfig, EncodeCounts, FeatureConfig, Need, Order, Paths, Rows, ScenarioConfig, SchemaConfig, Source,
     TaskConfig, UnknownConfig,
 };
 use proptest::prelude::*;
@@ -13,25 +13,28 @@ use tempfile::TempDir;
 use super::*;
 use crate::{CalibratedCell, CalibrationMethod, Curve, FittedOn, ModelConfig, Plan, PlanWorkspace, zoo};
 
-const ALL: [&str; 5] = [MANIFEST, ENCODER, WEIGHTS, TABLES, CALIBRATION];
+const ALL: [&str; 6] = [MANIFEST, ENCODER, WEIGHTS, TABLES, CALIBRATION, EXAMPLES];
 
-/// A calibrated model with its encoder and a batch, and the bytes of its artefact.
+/// A calibrated model with its encoder, examples and a batch, and the bytes of its artefact.
 struct Fixture {
     encoder: Encoder,
     model: Model,
     batch: Batch,
+    examples: Vec<ExampleRow>,
     bytes: Vec<(&'static str, Vec<u8>)>,
 }
 
 static FIXTURE: LazyLock<Fixture> = LazyLock::new(|| {
     let folder = tempfile::tempdir().unwrap();
-    let (encoder, batch) = encoded(&csv(folder.path()));
+    let path = csv(folder.path());
+    let (encoder, batch) = encoded(&path);
+    let examples = Examples::choose(&encoder, &rows(&path, &encoder), 5).unwrap();
     let mut model = Model::new(encoder.layout().clone(), small(), Seed(3)).unwrap();
     model.set_calibration(Some(calibration(&model.layout))).unwrap();
     let saved = folder.path().join("model");
-    Artefact::save(&saved, "tiny", &encoder, &model).unwrap();
+    Artefact::save(&saved, "tiny", (&encoder, &model), &examples).unwrap();
     let bytes = ALL.iter().map(|name| (*name, std::fs::read(saved.join(name)).unwrap())).collect();
-    Fixture { encoder, model, batch, bytes }
+    Fixture { encoder, model, batch, examples, bytes }
 });
 
 fn csv(folder: &Path) -> PathBuf {
@@ -61,11 +64,14 @@ fn encoded_with(path: &Path, negative_rate: f64) -> (Encoder, Batch) {
     };
     let source = Source::open(&[path.to_owned()]).unwrap();
     let encoder = Encoder::fit(&config, &source).unwrap();
-    let mut counts = EncodeCounts::default();
-    let source = source.with_text_columns(&encoder.text_columns());
-    let rows = source.read(&encoder.columns(Need::Features), Order::InFile).unwrap().next().unwrap().unwrap();
-    let batch = encoder.encode(&rows, Need::Features, &mut counts).unwrap().grouped(encoder.layout().groups());
-    (encoder, batch)
+    let batch = encoder.encode(&rows(path, &encoder), Need::Features, &mut EncodeCounts::default()).unwrap();
+    let groups = encoder.layout().groups();
+    (encoder, batch.grouped(groups))
+}
+
+fn rows(path: &Path, encoder: &Encoder) -> Rows {
+    let source = Source::open(&[path.to_owned()]).unwrap().with_text_columns(&encoder.text_columns());
+    source.read(&encoder.columns(Need::Features), Order::InFile).unwrap().next().unwrap().unwrap()
 }
 
 fn small() -> ModelConfig {
@@ -116,8 +122,8 @@ fn refusal_of(change: impl FnOnce(&Path, &mut Manifest)) -> String {
     let (_parent, folder) = folder_with(|_, _| ());
     let mut manifest = Manifest::read(&folder.join(MANIFEST)).unwrap();
     change(&folder, &mut manifest);
-    let saved = FILES.iter().filter(|name| folder.join(name).is_file());
-    manifest.files = saved.map(|name| FileRecord::of(&folder, name).unwrap()).collect();
+    let saved = FILES.iter().filter(|(name, ..)| folder.join(name).is_file());
+    manifest.files = saved.map(|(name, ..)| FileRecord::of(&folder, name).unwrap()).collect();
     std::fs::write(folder.join(MANIFEST), manifest.to_text()).unwrap();
     let message = Artefact::load(&folder).unwrap_err().to_string();
     message.replace(&format!("{}/", folder.display()), "")
@@ -133,7 +139,7 @@ fn a_loaded_model_scores_with_the_same_bits_and_saves_the_same_bytes() {
     assert_eq!(loaded.encoder.layout(), FIXTURE.encoder.layout());
     assert_eq!((loaded.manifest.name.as_str(), loaded.manifest.seed), ("tiny", 3));
     let again = parent.path().join("again");
-    Artefact::save(&again, "tiny", &loaded.encoder, &loaded.model).unwrap();
+    Artefact::save(&again, "tiny", (&loaded.encoder, &loaded.model), &loaded.examples.rows).unwrap();
     for (name, bytes) in &FIXTURE.bytes {
         assert!(std::fs::read(again.join(name)).unwrap() == *bytes, "{name} differs");
     }
@@ -152,9 +158,10 @@ fn every_preset_scores_with_the_same_bits_once_saved_and_loaded() {
             let numbers = |(at, number): (usize, &mut f32)| *number += (at % 7) as f32 * 0.1;
             (0..tables).for_each(|table| model.embeddings.table_mut(table).iter_mut().enumerate().for_each(numbers));
             let folder = parent.path().join(format!("{} {first_order}", preset.name));
-            Artefact::save(&folder, preset.name, &FIXTURE.encoder, &model).unwrap();
+            Artefact::save(&folder, preset.name, (&FIXTURE.encoder, &model), &FIXTURE.examples).unwrap();
             let loaded = Artefact::load(&folder).unwrap();
             assert_eq!(scores(&loaded.model, &FIXTURE.batch), scores(&model, &FIXTURE.batch), "{}", preset.name);
+            loaded.examples.check(&loaded.encoder, &Plan::new(&loaded.model)).unwrap();
         }
     }
 }
@@ -189,7 +196,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
-    fn a_changed_file_is_never_loaded(file in 0_usize..5, place: prop::sample::Index, flip in 1_u8.., cut: bool) {
+    fn a_changed_file_is_never_loaded(file in 0_usize..6, place: prop::sample::Index, flip in 1_u8.., cut: bool) {
         let (_parent, folder) = folder_with(|name, bytes| {
             if name == ALL[file] {
                 let place = place.index(bytes.len());
@@ -235,11 +242,11 @@ fn a_damaged_file_is_told_from_a_file_of_another_size() {
 fn a_version_of_the_future_is_refused_as_such() {
     let (_parent, folder) = folder_with(|name, bytes| {
         if name == MANIFEST {
-            *bytes = String::from_utf8(bytes.clone()).unwrap().replacen("_version\": 2,", "_version\": 7,", 1).into();
+            *bytes = String::from_utf8(bytes.clone()).unwrap().replacen("_version\": 3,", "_version\": 7,", 1).into();
         }
     });
     let error = Artefact::load(&folder).unwrap_err().to_string();
-    assert!(error.ends_with("manifest.json: format version 7; this hinet reads 1 to 2"), "{error}");
+    assert!(error.ends_with("manifest.json: format version 7; this hinet reads 1 to 3"), "{error}");
 }
 
 #[test]
@@ -282,7 +289,7 @@ fn numbers_that_are_not_finite_are_neither_saved_nor_loaded() {
     let (_parent, folder) = folder_with(|_, _| ());
     let mut broken = FIXTURE.model.clone();
     broken.embeddings.table_mut(1)[4] = f32::INFINITY;
-    let error = Artefact::save(&folder, "tiny", &FIXTURE.encoder, &broken).unwrap_err().to_string();
+    let error = Artefact::save(&folder, "tiny", (&FIXTURE.encoder, &broken), &[]).unwrap_err().to_string();
     assert!(error.contains("tensor `age` holds inf at element 4"), "{error}");
     assert!(Artefact::load(&folder).is_ok(), "the old one stays");
 }
@@ -299,7 +306,8 @@ fn a_save_that_the_system_refuses_says_where_and_leaves_nothing() {
     let parent = tempfile::tempdir().unwrap();
     let blocked = parent.path().join("file");
     std::fs::write(&blocked, "no folder").unwrap();
-    let error = Artefact::save(&blocked.join("model"), "tiny", &FIXTURE.encoder, &FIXTURE.model).unwrap_err();
+    let model = (&FIXTURE.encoder, &FIXTURE.model);
+    let error = Artefact::save(&blocked.join("model"), "tiny", model, &FIXTURE.examples).unwrap_err();
     assert!(error.to_string().contains("file"), "{error}");
     assert!(!error.is_usage());
     assert_eq!(std::fs::read_dir(parent.path()).unwrap().count(), 1);
@@ -311,17 +319,17 @@ fn taking_a_calibration_away_gives_the_artefact_that_there_was_before() {
     let [plain, calibrated] = ["plain", "calibrated"].map(|name| parent.path().join(name));
     let mut model = FIXTURE.model.clone();
     model.set_calibration(None).unwrap();
-    Artefact::save(&plain, "tiny", &FIXTURE.encoder, &model).unwrap();
-    Artefact::save(&calibrated, "tiny", &FIXTURE.encoder, &FIXTURE.model).unwrap();
+    Artefact::save(&plain, "tiny", (&FIXTURE.encoder, &model), &FIXTURE.examples).unwrap();
+    Artefact::save(&calibrated, "tiny", (&FIXTURE.encoder, &FIXTURE.model), &FIXTURE.examples).unwrap();
     let mut loaded = Artefact::load(&calibrated).unwrap();
     assert_eq!(loaded.model.calibration(), FIXTURE.model.calibration());
     assert_ne!(scores(&loaded.model, &FIXTURE.batch), scores(&model, &FIXTURE.batch));
     loaded.model.set_calibration(None).unwrap();
-    Artefact::save(&calibrated, "tiny", &loaded.encoder, &loaded.model).unwrap();
-    for name in [MANIFEST, ENCODER, WEIGHTS, TABLES] {
+    Artefact::save(&calibrated, "tiny", (&loaded.encoder, &loaded.model), &loaded.examples.rows).unwrap();
+    for name in [MANIFEST, ENCODER, WEIGHTS, TABLES, EXAMPLES] {
         assert_eq!(std::fs::read(plain.join(name)).unwrap(), std::fs::read(calibrated.join(name)).unwrap(), "{name}");
     }
-    assert_eq!(std::fs::read_dir(&calibrated).unwrap().count(), 4);
+    assert_eq!(std::fs::read_dir(&calibrated).unwrap().count(), 5);
     assert_eq!(scores(&Artefact::load(&calibrated).unwrap().model, &FIXTURE.batch), scores(&model, &FIXTURE.batch));
 }
 
@@ -351,15 +359,56 @@ fn a_calibration_that_is_none_or_of_other_cells_is_refused_by_its_file() {
 }
 
 #[test]
-fn the_first_format_has_no_calibration() {
+fn the_first_format_has_neither_calibration_nor_examples() {
     let message = refusal_of(|_, manifest| manifest.format_version = 1);
     assert!(message.starts_with("manifest.json: files [\"encoder.json\", "), "{message}");
     let (_parent, folder) = folder_with(|_, _| ());
     let mut manifest = Manifest::read(&folder.join(MANIFEST)).unwrap();
     manifest.format_version = 1;
-    manifest.files.pop();
+    manifest.files.truncate(3);
     std::fs::write(folder.join(MANIFEST), manifest.to_text()).unwrap();
-    assert_eq!(Artefact::load(&folder).unwrap().model.calibration(), None);
+    let first = Artefact::load(&folder).unwrap();
+    assert_eq!((first.model.calibration(), first.examples), (None, Examples::default()));
+}
+
+#[test]
+fn examples_are_of_every_scenario_and_score_as_the_rows_they_were_made_of() {
+    let scenario = |row: &ExampleRow| row["tab"].to_string();
+    assert_eq!(
+        FIXTURE.examples.iter().map(scenario).collect::<Vec<_>>(),
+        [r#""0""#, r#""1""#, r#""2""#, r#""0""#, r#""1""#]
+    );
+    let (_parent, folder) = folder_with(|_, _| ());
+    let examples = Artefact::load(&folder).unwrap().examples;
+    let all = FIXTURE.batch.ungrouped(&scores(&FIXTURE.model, &FIXTURE.batch));
+    // The first row of each of three scenarios, then the second: the first five rows of the file.
+    assert_eq!(examples.scores.concat(), all[..10]);
+}
+
+#[test]
+fn a_model_that_scores_its_examples_otherwise_is_found_out() {
+    let (_parent, folder) = folder_with(|_, _| ());
+    let Artefact { encoder, model, mut examples, .. } = Artefact::load(&folder).unwrap();
+    examples.check(&encoder, &Plan::new(&model)).unwrap();
+    examples.scores[3][1] += 0.01;
+    let error = examples.check(&encoder, &Plan::new(&model)).unwrap_err().to_string();
+    assert!(error.starts_with("example 4 scores 0.") && error.contains("for task `order`, expected "), "{error}");
+    examples.scores[3][1] = f32::NAN;
+    assert!(examples.check(&encoder, &Plan::new(&model)).is_err());
+    examples.rows[0].insert("age".to_owned(), "old".into());
+    let error = examples.check(&encoder, &Plan::new(&model)).unwrap_err().to_string();
+    assert!(error.contains("examples") && error.contains("old"), "{error}");
+}
+
+#[test]
+fn examples_without_their_scores_are_refused() {
+    let message = refusal_of(|folder, _| {
+        let path = folder.join(EXAMPLES);
+        let mut examples = Examples::read(&path).unwrap();
+        examples.scores.pop();
+        std::fs::write(path, json_text(&examples)).unwrap();
+    });
+    assert_eq!(message, "examples.json: scores of another shape; expected 5 rows of 2 scores");
 }
 
 #[test]
@@ -369,7 +418,7 @@ fn a_rate_of_negatives_is_kept_and_written_only_where_it_is_not_1() {
     assert!(!plain.to_json().contains("negative_rate"));
     let model = Model::new(spared.layout().clone(), small(), Seed(3)).unwrap();
     let folder = parent.path().join("model");
-    Artefact::save(&folder, "tiny", &spared, &model).unwrap();
+    Artefact::save(&folder, "tiny", (&spared, &model), &[]).unwrap();
     let loaded = Artefact::load(&folder).unwrap();
     assert_eq!(loaded.model.layout.tasks.iter().map(|task| task.negative_rate).collect::<Vec<_>>(), [0.25, 1.0]);
     assert_eq!(scores(&loaded.model, &FIXTURE.batch), scores(&model, &FIXTURE.batch));

@@ -1,10 +1,8 @@
 //! Inference for requests: one user, many items.
 
-use std::borrow::Cow;
-
 use hinet_data::Batch;
 
-use super::{Input, Job, Plan, PlanWorkspace};
+use super::{Input, Job, Plan, PlanWorkspace, Tables};
 use crate::config::bad;
 use crate::{Embeddings, Model, ModelError};
 
@@ -33,14 +31,14 @@ pub(super) struct Request<'b> {
 }
 
 impl<'a> RequestPlan<'a> {
-    pub(super) fn new(model: &'a Model, names: &[&str]) -> Result<RequestPlan<'a>, ModelError> {
+    pub(super) fn new(model: &Model, tables: Tables<'a>, names: &[&str]) -> Result<RequestPlan<'a>, ModelError> {
         let features: Vec<&str> = model.layout.slots.iter().map(|slot| slot.feature()).collect();
         if let Some(name) = names.iter().find(|name| !features.contains(name)) {
             return Err(bad("user_features", *name, format!("one of {}", features.join(", "))));
         }
         let user: Vec<bool> = features.iter().map(|feature| names.contains(feature)).collect();
         let common = model.embeddings.columns_of(|feature| user[feature]);
-        let plan = Plan::assemble(model, Cow::Borrowed(&model.embeddings), Some(&common));
+        let plan = Plan::assemble(model, tables, Some(&common));
         Ok(RequestPlan { plan, user })
     }
 

@@ -41,7 +41,7 @@ fn an_artefact_of_the_first_format_scores_as_it_did_and_is_saved_in_the_newest()
 
     let parent = tempfile::tempdir().unwrap();
     let folder = parent.path().join("model");
-    Artefact::save(&folder, &first.manifest.name, &first.encoder, &first.model).unwrap();
+    Artefact::save(&folder, &first.manifest.name, (&first.encoder, &first.model), &[]).unwrap();
     let newest = Artefact::load(&folder).unwrap();
     assert_eq!(newest.manifest.format_version, FORMAT_VERSION);
     assert_eq!(scores(&newest), found);

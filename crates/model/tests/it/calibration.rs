@@ -1,5 +1,7 @@
 //! Scores of a plan are those of the network, corrected by the curve of their own cell.
 
+use std::sync::Arc;
+
 use hinet_data::{Batch, Seed};
 use hinet_model::{Curve, Model, ModelConfig, ModelError, Plan, PlanWorkspace, zoo};
 use proptest::prelude::*;
@@ -54,7 +56,7 @@ fn every_score_goes_through_the_curve_of_its_cell_and_unknown_scenarios_through_
         assert!(changed > raw.len() / 2, "{}: {changed} scores changed", preset.name);
         let pool = ThreadPoolBuilder::new().num_threads(3).build().unwrap();
         assert_eq!(pool.install(|| scores(&Plan::new(&corrected), &batch)), found, "{}", preset.name);
-        assert_eq!(scores(&Plan::owning(corrected), &batch), found, "{}", preset.name);
+        assert_eq!(scores(&Plan::sharing(&Arc::new(corrected)), &batch), found, "{}", preset.name);
     }
 }
 

@@ -1,5 +1,7 @@
 //! The plan against the tape, and what a score must not depend on.
 
+use std::sync::Arc;
+
 use hinet_data::{Batch, Layout, Seed};
 use hinet_model::{Form, Model, ModelConfig, Network, Plan, PlanWorkspace, zoo};
 use hinet_tape::{Feed, Mode, Op, Routing, Scope, Tape};
@@ -79,7 +81,7 @@ fn a_plan_scores_as_the_tape_does_and_unknown_scenarios_by_the_mean() {
         }
         assert!(expected.iter().all(|p| (0.0..=1.0).contains(p)), "{name}");
         assert_close(&scores(&Plan::new(&model), &batch), &expected, name);
-        assert_close(&scores(&Plan::owning(model), &batch), &expected, name);
+        assert_close(&scores(&Plan::sharing(&Arc::new(model)), &batch), &expected, name);
     }
 }
 

@@ -1,5 +1,6 @@
 //! `POST /rank`: a user, items, and their scores, for people and their programs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float64Array, RecordBatch};
@@ -10,6 +11,7 @@ use axum::http::HeaderMap;
 use axum::response::Response;
 use hinet_data::{Expression, Rows};
 use hinet_model::GateWeights;
+use serde::de::IgnoredAny;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -107,7 +109,9 @@ async fn respond(app: &Arc<App>, headers: &HeaderMap, body: Body, explains: bool
     let version = served.choose(body.version.as_deref(), asked.key.as_deref())?;
     let expression = body.expression(&served, version)?;
     let ids = body.ids()?;
-    let encoded = app.encode(version, body.rows(version)?).await?;
+    let mut encoded = app.encode(version, body.rows(version)?).await?;
+    let common = body.common(version);
+    encoded.share(version, |column| common.iter().any(|name| name == column));
     let explained = explains.then(|| version.explain(&encoded.batch));
     let answer = app.score_encoded(&served, version, encoded, &asked).await?;
     let combined = expression.map(|expression| combine(&expression, &answer)).transpose()?;
@@ -177,6 +181,16 @@ impl<'a> RankBody<'a> {
         common.extend(scenario.as_deref().map(|scenario| ("scenario", scenario)));
         common.extend(self.user.map(|user| ("user", user.get())));
         Ok(version.columns.of_objects("items", &common, &items, &[ID])?)
+    }
+
+    /// The columns that have one value for all items: the scenario's, and those of the user.
+    fn common(&self, version: &Version) -> Vec<String> {
+        let mut common: Vec<String> = self.scenario.map(|_| version.inputs()[0].name.clone()).into_iter().collect();
+        let user =
+            self.user.and_then(|user| serde_json::from_str::<BTreeMap<String, Option<IgnoredAny>>>(user.get()).ok());
+        // What is null for the user may stand in the items.
+        common.extend(user.into_iter().flatten().filter(|(_, value)| value.is_some()).map(|(name, _)| name));
+        common
     }
 
     fn answer<'s>(

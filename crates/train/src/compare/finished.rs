@@ -15,7 +15,7 @@ use crate::scores::{RowScores, RowScoresBuilder};
 use crate::{MetricsOptions, Run, RunFolder, TrainError};
 
 /// Keys of `[train]` that runs of one model may differ in.
-const FREE: [&str; 4] = ["seed", "threads", "checkpoint_every", "keep_checkpoint"];
+const FREE: [&str; 5] = ["seed", "threads", "checkpoint_every", "keep_checkpoint", "example_rows"];
 
 /// A finished run with what tells its model.
 struct Opened {

@@ -45,6 +45,9 @@ pub struct TrainConfig {
     pub checkpoint_every: u64,
     /// Keep the newest checkpoint after training has ended.
     pub keep_checkpoint: bool,
+    /// Raw training rows that the artefact holds with their scores, by which a server tries what it loaded: the first of each
+    /// scenario, then the second, ...; 0 keeps none.
+    pub example_rows: usize,
     /// Where to write curves besides `history.jsonl`.
     pub track: Vec<Tracker>,
     /// The k of NDCG@k.
@@ -79,6 +82,7 @@ impl Default for TrainConfig {
             sparse: SparseOptimiserConfig::default(),
             checkpoint_every: 1000,
             keep_checkpoint: false,
+            example_rows: 16,
             track: Vec::new(),
             ndcg_k: 10,
             log_every: 100,

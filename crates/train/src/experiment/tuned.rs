@@ -95,7 +95,7 @@ pub struct Tuning {
 }
 
 /// Keys that a trial may not change, and why. A key stands for all below it.
-const FIXED: [(&str, &str); 14] = [
+const FIXED: [(&str, &str); 15] = [
     ("config_version", "it is the file's"),
     ("name", "it is the file's"),
     ("data", "settings are compared on the same rows"),
@@ -108,6 +108,7 @@ const FIXED: [(&str, &str); 14] = [
     ("train.threads", "no result depends on it"),
     ("train.checkpoint_every", "no result depends on it"),
     ("train.keep_checkpoint", "no result depends on it"),
+    ("train.example_rows", "no result depends on it"),
     ("train.log_every", "no result depends on it"),
     ("train.track", "no result depends on it"),
 ];

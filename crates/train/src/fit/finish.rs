@@ -23,7 +23,8 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
     session.load_best()?;
     session.options.observer.stage(Stage::Saving);
     let begin = Instant::now();
-    Artefact::save(&folder.model(), &session.experiment.name, &session.inputs.encoder, session.step.model())?;
+    let model = (&*session.inputs.encoder, session.step.model());
+    Artefact::save(&folder.model(), &session.experiment.name, model, &session.examples)?;
     let saving = begin.elapsed().as_secs_f64();
     let mut metrics = Metrics { splits: BTreeMap::new(), about: about(&session) };
     let inputs = session.inputs;

@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hinet_data::{Encoder, LabelCounts, Part, SchemaConfig, Source, Split, TrainStream};
+use hinet_data::{Encoder, LabelCounts, Need, Order, Part, SchemaConfig, Source, Split, TrainStream};
+use hinet_model::{ExampleRow, Examples};
 use serde::{Deserialize, Serialize};
 
 use super::stream_config;
@@ -143,6 +144,14 @@ impl Inputs {
             Some(folder) => Ok(stream.cached_in(Path::new(folder))?),
             None => Ok(stream),
         }
+    }
+
+    /// Training rows that the artefact is to hold, at most so many, of as many scenarios as the first few thousand rows have.
+    pub(crate) fn examples(&self, most: usize) -> Result<Vec<ExampleRow>, TrainError> {
+        let encoder = &self.encoder;
+        let train = self.train.with_text_columns(&encoder.text_columns());
+        let first = train.read(&encoder.columns(Need::Features), Order::InFile)?.next().transpose()?;
+        Ok(first.map_or(Ok(Vec::new()), |rows| Examples::choose(encoder, &rows, most))?)
     }
 
     /// Writes down which files were read, of which size, and where they were cut.

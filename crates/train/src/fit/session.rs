@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use hinet_data::{Batch, TrainStream};
+use hinet_model::ExampleRow;
 use serde_json::{Map, Value, json};
 
 use super::inputs::Inputs;
@@ -31,6 +32,8 @@ pub(crate) struct Session<'a, 'o> {
     board: Option<TensorBoard>,
     pace: Pace,
     recent: LossMeter,
+    /// Rows for the artefact; read before training, so that a file that is gone by then costs no training.
+    pub(crate) examples: Vec<ExampleRow>,
 }
 
 /// What a session begins with.
@@ -55,7 +58,8 @@ impl<'a, 'o> Session<'a, 'o> {
         let board = tracked.then(|| TensorBoard::open(&folder.tensorboard(), state.tensorboard)).transpose()?;
         let pace = Pace::new(state.timing.seconds.training);
         let recent = LossMeter::new(size.tasks.len());
-        Ok(Session { experiment, folder, inputs, options, step, state, size, history, board, pace, recent })
+        let examples = inputs.examples(experiment.train.example_rows)?;
+        Ok(Session { experiment, folder, inputs, options, step, state, size, history, board, pace, recent, examples })
     }
 
     /// Trains until the epochs or steps are over, patience ends, or the caller asks to stop.
