@@ -2,8 +2,8 @@
 # What takes long, by hand: `make verify-long`. Prints what docs/results.md and docs/performance.md record.
 #   verify_long.sh PROGRAM [WORKDIR]
 # Studies over three seeds on data with known truth and, where HINET_SHARED_DATA names a folder with kuairand-pure/, on
-# KuaiRand; 200 steps on 5 GB of Parquet and of CSV, with the memory they took; a thousand reloads of a server under load;
-# ten minutes of made-up requests, where cargo-fuzz and a nightly toolchain are installed.
+# KuaiRand; 200 steps on 5 GB of Parquet and of CSV, with the memory they took; ten minutes
+# of made-up requests, where cargo-fuzz and a nightly toolchain are installed.
 set -euo pipefail
 program=$(realpath "$1")
 work=${2:-target/verify-long}
@@ -51,9 +51,6 @@ for format in csv parquet; do
     cat "$work/big-$format-run/timing.json"
     fresh "big-$format"
 done
-
-say "A thousand reloads of a server under load"
-HINET_RELOADS=1000 cargo test --release --locked -p hinet --test cli -- --nocapture reloads_under_load
 
 if cargo +nightly fuzz --version > /dev/null 2>&1; then
     say "Ten minutes of made-up requests"

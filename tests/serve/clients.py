@@ -87,6 +87,17 @@ def triton_grpc(address, columns, expected):
     assert client.get_inference_statistics("hinet").model_stats[0].inference_count >= len(expected)
     assert client.get_model_repository_index().models[0].state == "READY"
     client.load_model("hinet")
+    reflected(address)
+
+
+def reflected(address):
+    """The names of the services, as grpcurl asks for them: field 7 of the request, an empty text."""
+    import grpc
+
+    with grpc.insecure_channel(address) as channel:
+        call = channel.stream_stream("/grpc.reflection.v1.ServerReflection/ServerReflectionInfo")
+        (answer,) = call(iter([b"\x3a\x00"]))
+    assert b"inference.GRPCInferenceService" in answer and b"grpc.health.v1.Health" in answer, answer
 
 
 def plain(address, rows, expected):

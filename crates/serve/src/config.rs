@@ -20,6 +20,8 @@ pub struct ServeConfig {
     pub host: String,
     /// The port to listen at, for HTTP and gRPC alike. 0 takes any that is free.
     pub port: u16,
+    /// HOST:PORT where `/metrics` is answered besides, without token and encryption: for a Prometheus that is let in there alone.
+    pub metrics_address: Option<String>,
     /// Threads that score; 0 takes as many as the machine has cores.
     pub threads: usize,
     /// A file of bearer tokens, one a line. With it, whoever asks for more than health must bring one. It is read again when
@@ -131,6 +133,9 @@ pub struct ServedVersion {
     pub version: String,
     /// A run folder, or an artefact.
     pub run: PathBuf,
+    /// Another name for it in paths of the form `/v1/models/NAME/labels/LABEL:predict`, such as `stable`.
+    #[serde(default)]
+    pub label: Option<String>,
     /// Its part of the requests that name no version, beside the parts of the others. 0: none.
     #[serde(default = "one")]
     pub share: f64,
@@ -139,12 +144,20 @@ pub struct ServedVersion {
     pub shadow: bool,
 }
 
+impl ServedVersion {
+    /// A version that answers all requests.
+    pub(crate) fn only(version: String, run: PathBuf) -> ServedVersion {
+        ServedVersion { version, run, label: None, share: 1.0, shadow: false }
+    }
+}
+
 impl Default for ServeConfig {
     fn default() -> ServeConfig {
         ServeConfig {
             config_version: SERVE_CONFIG_VERSION,
             host: "127.0.0.1".to_owned(),
             port: 8080,
+            metrics_address: None,
             threads: 0,
             token_file: None,
             poll_seconds: 2.0,
@@ -269,6 +282,20 @@ impl ServedModel {
             }
             if self.versions[..at].iter().any(|other| other.version == version.version) {
                 return Err(bad(&key("version"), &version.version, "a name that no other version has"));
+            }
+            if version.label.as_deref().is_some_and(|label| label.is_empty() || label.contains(['/', ':'])) {
+                return Err(bad(
+                    &key("label"),
+                    version.label.as_deref().unwrap_or_default(),
+                    "a name without `/` and `:`",
+                ));
+            }
+            if version.label.is_some() && self.versions[..at].iter().any(|other| other.label == version.label) {
+                return Err(bad(
+                    &key("label"),
+                    version.label.as_deref().unwrap_or_default(),
+                    "a label that no other version has",
+                ));
             }
             if !(version.share >= 0.0 && version.share.is_finite()) {
                 return Err(bad(&key("share"), version.share, "0 or more"));

@@ -24,6 +24,9 @@ use crate::app::App;
 )]
 pub(crate) mod protocol {
     tonic::include_proto!("inference");
+
+    /// What `proto/inference.proto` says, for clients that ask the server for it.
+    pub(crate) const DESCRIPTION: &[u8] = tonic::include_file_descriptor_set!("inference");
 }
 
 /// What tells the health service how things are.
@@ -32,7 +35,12 @@ pub(crate) type HealthReporter = tonic_health::server::HealthReporter;
 /// The routes of all gRPC services, and what tells the one of health.
 pub(crate) fn router(app: &Arc<App>) -> (Router, HealthReporter) {
     let (reporter, health) = tonic_health::server::health_reporter();
-    let routes = tonic::service::Routes::new(service::inference(app)).add_service(health);
+    let reflection = tonic_reflection::server::Builder::configure()
+        .register_encoded_file_descriptor_set(protocol::DESCRIPTION)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        .build_v1()
+        .expect("descriptions that were compiled");
+    let routes = tonic::service::Routes::new(service::inference(app)).add_service(health).add_service(reflection);
     // Without a fallback of its own, or every unknown path of HTTP would be answered as gRPC.
     (routes.into_axum_router().reset_fallback(), reporter)
 }
@@ -57,10 +65,33 @@ pub(crate) fn is_health(path: &str) -> bool {
 }
 
 const SERVICE: &str = "/inference.GRPCInferenceService/";
+/// What the service has, for the labels of metrics: a client that makes up names must not make up labels.
+const CALLS: [&str; 11] = [
+    "ServerLive",
+    "ServerReady",
+    "ModelReady",
+    "ServerMetadata",
+    "ModelMetadata",
+    "ModelInfer",
+    "ModelConfig",
+    "ModelStatistics",
+    "RepositoryIndex",
+    "RepositoryModelLoad",
+    "RepositoryModelUnload",
+];
+const OTHER_CALLS: [&str; 3] = [
+    "/grpc.health.v1.Health/Check",
+    "/grpc.health.v1.Health/Watch",
+    "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo",
+];
 
 /// A path of gRPC for the metrics: what nobody knows has one name.
 pub(crate) fn known_path(path: &str) -> &str {
-    if path.starts_with(SERVICE) || path.starts_with("/grpc.health.v1.Health/") { path } else { "(none)" }
+    let known = match path.strip_prefix(SERVICE) {
+        Some(call) => CALLS.contains(&call),
+        None => OTHER_CALLS.contains(&path),
+    };
+    if known { path } else { "(none)" }
 }
 
 /// gRPC's own code of a response; 0 where it says none before its body, which is when it succeeds.
@@ -99,5 +130,15 @@ mod tests {
         for wrong in ["", "m", "10", "-1S", "99999999999999999999H", "é"] {
             assert_eq!(timeout(wrong), None, "{wrong}");
         }
+    }
+    /// The names of calls stand in the generated code and in the list for metrics.
+    #[test]
+    fn every_call_of_the_service_is_known_and_no_other() {
+        let description: prost_types::FileDescriptorSet = prost::Message::decode(protocol::DESCRIPTION).unwrap();
+        let services = description.file.iter().flat_map(|file| &file.service);
+        let calls: Vec<&str> = services.flat_map(|service| &service.method).map(|call| call.name()).collect();
+        assert_eq!(calls, CALLS);
+        assert_eq!(known_path("/inference.GRPCInferenceService/Nothing"), "(none)");
+        assert_eq!(known_path("/grpc.health.v1.Health/Check"), "/grpc.health.v1.Health/Check");
     }
 }

@@ -61,7 +61,7 @@ pub(crate) fn router(app: &Arc<App>) -> (Router, grpc::HealthReporter) {
         // A colon within a segment is no pattern for the router: the last part is taken apart by hand.
         .route("/v1/models/{last}", get(predict::status).post(predict::predict))
         .route("/v1/models/{model}/metadata", get(predict::metadata))
-        .route("/v1/models/{model}/versions/{last}", get(predict::status).post(predict::predict))
+        .route("/v1/models/{model}/{by}/{last}", get(predict::status).post(predict::predict))
         .route("/v1/models/{model}/versions/{version}/metadata", get(predict::metadata))
         .with_state(Arc::clone(app));
     let (calls, health) = grpc::router(app);
@@ -72,6 +72,11 @@ pub(crate) fn router(app: &Arc<App>) -> (Router, grpc::HealthReporter) {
         .layer(from_fn_with_state(Arc::clone(app), admit))
         .layer(from_fn_with_state(Arc::clone(app), observe));
     (all, health)
+}
+
+/// The metrics alone.
+pub(crate) fn metrics_router(app: &Arc<App>) -> Router {
+    Router::new().route("/metrics", get(info::metrics)).with_state(Arc::clone(app))
 }
 
 async fn no_such_path(request: Request) -> Refusal {

@@ -219,7 +219,7 @@ fn of_command_line(runs: &[PathBuf]) -> Result<Vec<ServedModel>, ServeError> {
         };
         model.versions.iter_mut().for_each(|version| version.share = 0.0);
         let version = (model.versions.len() + 1).to_string();
-        model.versions.push(ServedVersion { version, run: run.clone(), share: 1.0, shadow: false });
+        model.versions.push(ServedVersion::only(version, run.clone()));
     }
     Ok(models)
 }

@@ -28,6 +28,8 @@ pub struct Server {
     app: Arc<App>,
     listener: TcpListener,
     address: SocketAddr,
+    /// Where the metrics are answered besides.
+    metrics: Option<TcpListener>,
     tls: Option<TlsAcceptor>,
 }
 
@@ -55,18 +57,25 @@ impl Server {
     /// If the configuration makes no sense, a model cannot be loaded or fails its self-test, or the address is taken.
     pub async fn start(runs: &[PathBuf], config: ServeConfig) -> Result<Server, ServeError> {
         let tls = config.tls.as_ref().map(tls::acceptor).transpose()?;
-        let address = format!("{}:{}", config.host, config.port);
         let app = Arc::new(App::new(config, runs)?);
-        let refused = |source| ServeError::Listen { address: address.clone(), source };
-        let listener = TcpListener::bind(&address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
-        Ok(Server { app, listener, address, tls })
+        let (listener, address) = listen(format!("{}:{}", app.config.host, app.config.port)).await?;
+        let metrics = match &app.config.metrics_address {
+            Some(address) => Some(listen(address.clone()).await?.0),
+            None => None,
+        };
+        Ok(Server { app, listener, address, metrics, tls })
     }
 
     /// Where it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where the metrics are answered besides, if anywhere.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().and_then(|listener| listener.local_addr().ok())
     }
 
     /// Whether connections are encrypted.
@@ -88,11 +97,12 @@ impl Server {
     /// Answers until `stop` is done; then says not to be ready, waits for the drain delay, takes no more connections, and
     /// answers what was accepted. `say` is told what happens besides, a line each.
     pub async fn run(self, stop: impl Future<Output = ()>, say: impl Fn(&str) + Send + Sync + 'static) {
-        let Server { app, listener, tls, .. } = self;
+        let Server { app, listener, metrics, tls, .. } = self;
         let (router, health) = http::router(&app);
         grpc::report(&health, app.is_ready()).await;
         let say = Arc::new(say);
-        let chores = [tokio::spawn(fold(Arc::clone(&app))), tokio::spawn(poll(Arc::clone(&app), say.clone()))];
+        let mut chores = vec![tokio::spawn(fold(Arc::clone(&app))), tokio::spawn(poll(Arc::clone(&app), say.clone()))];
+        chores.extend(metrics.map(|listener| tokio::spawn(tell_metrics(Arc::clone(&app), listener))));
         let connections = Connections::new(&app, tls);
         let service = TowerToHyperService::new(router);
         let stopped = async {
@@ -122,6 +132,20 @@ impl Server {
             say(&format!("some connections were still open after {limit:?} and are cut"));
         }
     }
+}
+
+async fn listen(address: String) -> Result<(TcpListener, SocketAddr), ServeError> {
+    let bound = TcpListener::bind(&address).await.and_then(|listener| {
+        let at = listener.local_addr()?;
+        Ok((listener, at))
+    });
+    bound.map_err(|source| ServeError::Listen { address, source })
+}
+
+/// Answers with the metrics, at their own address.
+async fn tell_metrics(app: Arc<App>, listener: TcpListener) {
+    // It ends with the server.
+    let _ = axum::serve(listener, http::metrics_router(&app)).await;
 }
 
 /// Folds the metrics.

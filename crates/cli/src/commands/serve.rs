@@ -22,6 +22,9 @@ async fn serve(arguments: &ServeArguments, config: ServeConfig, talk: Talk) -> a
     for (name, versions) in server.models() {
         talk.say(format_args!("model `{name}`, {}", versions_of(&versions)));
     }
+    if let Some(address) = server.metrics_address() {
+        talk.say(format_args!("metrics at http://{address}/metrics"));
+    }
     let scheme = if server.is_encrypted() { "https" } else { "http" };
     talk.say(format_args!("listening at {scheme}://{}", server.address()));
     let stop = async move {

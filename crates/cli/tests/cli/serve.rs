@@ -387,7 +387,8 @@ fn who_is_slow_is_not_waited_for() {
 fn without_a_token_nothing_but_health_is_answered() {
     let place = trained();
     place.write("tokens", "# ours\nsecret-one\n");
-    place.write("serve.toml", "token_file = \"tokens\"\npoll_seconds = 0.05\n[log]\nsample = 1.0\n");
+    let more = "metrics_address = \"127.0.0.1:0\"\n";
+    place.write("serve.toml", &format!("{more}token_file = \"tokens\"\npoll_seconds = 0.05\n[log]\nsample = 1.0\n"));
     let serving = Serving::start(&place, "run --config serve.toml");
     for path in ["/metrics", "/v2", "/v2/models/hinet", "/nowhere", "/v1/models/hinet"] {
         let answer = serving.get(path);
@@ -410,6 +411,16 @@ fn without_a_token_nothing_but_health_is_answered() {
     assert!(metrics.contains("code=\"401\""), "{metrics}");
     assert!(!serving.said().contains("secret") && !metrics.contains("secret"), "{}", serving.said());
     assert!(serving.said().contains("\"path\":\"/rank\",\"code\":200"), "{}", serving.said());
+    // An address of their own is for the metrics alone.
+    let said = serving.said();
+    let apart = said.split("metrics at http://").nth(1).and_then(|rest| rest.split('/').next()).expect("an address");
+    let ask = |path: &str| {
+        let mut stream = std::net::TcpStream::connect(apart).expect("the metrics are there");
+        stream.write_all(&request("GET", path, &[], b"")).unwrap();
+        reply(&mut stream).expect("an answer")
+    };
+    assert!(ask("/metrics").text().contains("hinet_requests_total"));
+    assert_eq!(ask("/v2").status, 404);
 }
 
 /// Asks again and again on kept connections until told to stop; returns how many were answered, and how many not by 200.
@@ -432,6 +443,9 @@ fn load(serving: &Serving, stop: &AtomicBool, others: &AtomicU64) -> u64 {
     answered
 }
 
+/// They take a few seconds.
+const RELOADS: usize = 1000;
+
 #[test]
 fn reloads_under_load_lose_no_request_and_no_memory() {
     let place = trained();
@@ -443,16 +457,14 @@ fn reloads_under_load_lose_no_request_and_no_memory() {
             let answer = serving.ask("POST", "/v2/repository/models/hinet/load", &[], b"");
             assert_eq!(answer.status, 200, "{}", answer.text());
         };
-        // `make verify-long` asks for a thousand.
-        let reloads = std::env::var("HINET_RELOADS").map_or(20, |count| count.parse().expect("a number"));
         (0..5).for_each(|_| reload());
         let before = serving.resident_kb();
-        (5..reloads).for_each(|_| reload());
+        (5..RELOADS).for_each(|_| reload());
         let after = serving.resident_kb();
         stop.store(true, Ordering::Relaxed);
         let answered: u64 = threads.into_iter().map(|thread| thread.join().expect("a client")).sum();
         assert!(answered > 20, "{answered} requests");
-        println!("{reloads} reloads, {answered} requests answered, {before} KB before, {after} KB after");
+        println!("{RELOADS} reloads, {answered} requests answered, {before} KB before, {after} KB after");
         assert_eq!(others.load(Ordering::Relaxed), 0);
         assert!(after < before + 20_000, "{before} KB before, {after} KB after");
     });
@@ -529,7 +541,7 @@ fn a_key_decides_which_version_answers_and_a_shadow_is_only_counted() {
     let config = [
         "[[model]]\nname = \"shop\"\n",
         &version(1, "run", "share = 3"),
-        &version(2, "other", ""),
+        &version(2, "other", "label = \"stable\""),
         &version(3, "other", "shadow = true"),
     ]
     .concat();
@@ -550,6 +562,13 @@ fn a_key_decides_which_version_answers_and_a_shadow_is_only_counted() {
     let mut body = rank_body();
     body["version"] = json!("3");
     assert_eq!(serving.post("/rank", &body).json()["version"], "3");
+    let labelled = serving.get("/v1/models/shop/labels/stable").json();
+    assert_eq!(labelled["model_version_status"][0]["version"], "2");
+    let row = json!({ "instances": [{ "page": "home", "user_id": "u7", "item_id": "i1", "price": 10.5 }] });
+    let by = |path: &str| serving.post(&format!("/v1/models/shop/{path}:predict"), &row);
+    assert_eq!(by("labels/stable").json(), by("versions/2").json());
+    assert_ne!(by("labels/stable").json(), by("versions/1").json());
+    assert_eq!((by("labels/beta").status, by("tags/stable").status), (404, 404));
     let begun = Instant::now();
     while !serving
         .get("/metrics")
@@ -605,6 +624,11 @@ fn what_cannot_be_served_is_refused_before_the_port_is_taken() {
         ("[[model]]\nname = \"a/b\"\nrun = \"run\"\n", &["serve.toml:2", "without `/`"]),
         ("[[model]]\nrun = \"run\"\n[[model]]\nrun = \"run\"\n", &["two models are named `hinet`"]),
         ("[[model]]\nrun = \"run\"\nscore = \"buy\"\n", &["`buy` is no task"]),
+        (
+            "[[model]]\n[[model.version]]\nversion = \"1\"\nrun = \"run\"\nlabel = \"a:b\"\n",
+            &["serve.toml:5", "a:b", "without `/`"],
+        ),
+        ("metrics_address = \"nowhere\"\n[[model]]\nrun = \"run\"\n", &["nowhere"]),
         ("[[model]]\nname = \"a\"\nwatch = \"empty\"\n", &["empty", "number"]),
         ("token_file = \"none\"\n[[model]]\nrun = \"run\"\n", &["none"]),
         (

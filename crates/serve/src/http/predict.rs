@@ -17,13 +17,24 @@ use super::respond::{json, only, scores};
 use crate::app::{Answer, App};
 use crate::oip::{metadata, scores_of};
 use crate::refusal::{NAME, Refusal, RefusalKind, shortened};
+use crate::repository::Served;
 use crate::version::Version;
 
-/// A path's last part, which may have a verb behind a colon.
+/// A path: the model and its version or label, of which the last may have a verb behind a colon.
 #[derive(Deserialize)]
 pub(crate) struct Last {
     model: Option<String>,
+    /// `versions` or `labels`, where the last part is one.
+    by: Option<String>,
     last: String,
+}
+
+/// What a path names.
+#[derive(Clone, Copy)]
+enum Wanted<'a> {
+    Any,
+    Version(&'a str),
+    Label(&'a str),
 }
 
 /// A request: rows, or columns.
@@ -43,12 +54,13 @@ pub(crate) async fn status(State(app): State<Arc<App>>, Path(path): Path<Last>) 
     if path.last.contains(':') {
         return Ok(only("POST"));
     }
-    let (model, version) = path.named(&path.last);
+    let (model, wanted) = path.named(&path.last)?;
     let served = app.repository.model(Some(model))?;
-    if let Some(version) = version {
-        served.choose(Some(version), None)?;
-    }
-    let versions = served.versions().iter().filter(|known| version.is_none_or(|version| known.version == version));
+    let only = match wanted {
+        Wanted::Any => None,
+        wanted => Some(wanted.of(&served, None)?),
+    };
+    let versions = served.versions().iter().filter(|known| only.is_none_or(|only| Arc::ptr_eq(only, known)));
     let lines = versions.map(|version| {
         json!({
             "version": version.version,
@@ -80,13 +92,13 @@ pub(crate) async fn predict(
         }
         None => return Ok(only("GET, HEAD")),
     };
-    let (model, version) = path.named(last);
+    let (model, wanted) = path.named(last)?;
     let asked = app.asked(&headers)?;
     let taken = app.take(&headers, body).await?;
     let body: PredictBody<'_> = serde_json::from_slice(&taken.bytes)
         .map_err(|error| Refusal::bad(format!("the body is no `:predict` request: {error}")))?;
     let served = app.repository.model(Some(model))?;
-    let version = served.choose(version, asked.key.as_deref())?;
+    let version = wanted.of(&served, asked.key.as_deref())?;
     let by_row = body.instances.is_some();
     let rows = body.rows(version)?;
     let answer = app.score(&served, version, rows, &asked).await?;
@@ -95,8 +107,26 @@ pub(crate) async fn predict(
 
 impl Last {
     /// The model and the version of a path, `last` being its last part.
-    fn named<'a>(&'a self, last: &'a str) -> (&'a str, Option<&'a str>) {
-        self.model.as_deref().map_or((last, None), |model| (model, Some(last)))
+    fn named<'a>(&'a self, last: &'a str) -> Result<(&'a str, Wanted<'a>), Refusal> {
+        match (self.model.as_deref(), self.by.as_deref()) {
+            (None, _) => Ok((last, Wanted::Any)),
+            (Some(model), Some("versions")) => Ok((model, Wanted::Version(last))),
+            (Some(model), Some("labels")) => Ok((model, Wanted::Label(last))),
+            (Some(_), by) => {
+                let by = shortened(by.unwrap_or_default(), NAME / 2);
+                Err(Refusal::new(RefusalKind::NotFound, format!("a model has `versions` and `labels`, and no `{by}`")))
+            }
+        }
+    }
+}
+
+impl Wanted<'_> {
+    fn of<'s>(self, served: &'s Served, key: Option<&str>) -> Result<&'s Arc<Version>, Refusal> {
+        match self {
+            Wanted::Any => served.choose(None, key),
+            Wanted::Version(version) => served.choose(Some(version), key),
+            Wanted::Label(label) => served.labelled(label),
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Served {
     versions: Vec<Arc<Version>>,
     /// Parallel to the versions: where the part of each ends, the last at 1; a version without a part ends where the one before does.
     ends: Vec<f64>,
+    /// Parallel to the versions.
+    labels: Vec<Option<String>>,
     shadow: Option<usize>,
     /// The score of `/rank` where a request names none.
     pub(crate) score: Option<Expression>,
@@ -42,7 +44,9 @@ impl Served {
             })
         });
         let shadow = wanted.iter().position(|version| version.shadow);
-        Ok(Served { ends: ends(&wanted), versions, shadow, score: score.transpose()?, keyless: AtomicU64::new(0) })
+        let ends = ends(&wanted);
+        let labels = wanted.into_iter().map(|version| version.label).collect();
+        Ok(Served { ends, versions, labels, shadow, score: score.transpose()?, keyless: AtomicU64::new(0) })
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -64,6 +68,15 @@ impl Served {
             let known: Vec<&str> = self.versions.iter().map(|version| version.version.as_str()).collect();
             let known = known.join(", ");
             Refusal::new(RefusalKind::NotFound, format!("model `{model}` has no version `{version}`; it has {known}"))
+        })
+    }
+
+    /// The version with this label.
+    pub(crate) fn labelled(&self, label: &str) -> Result<&Arc<Version>, Refusal> {
+        let place = self.labels.iter().position(|known| known.as_deref() == Some(label));
+        place.map(|place| &self.versions[place]).ok_or_else(|| {
+            let (label, model) = (shortened(label, NAME), self.name());
+            Refusal::new(RefusalKind::NotFound, format!("model `{model}` has no version with the label `{label}`"))
         })
     }
 
@@ -91,10 +104,10 @@ fn wanted(settings: &ServedModel) -> Result<Vec<ServedVersion>, ServeError> {
     if let Some(folder) = &settings.watch {
         let newest = newest(folder).ok_or_else(|| ServeError::NoVersion { path: folder.clone() })?;
         let version = newest.number.to_string();
-        return Ok(vec![ServedVersion { version, run: newest.folder, share: 1.0, shadow: false }]);
+        return Ok(vec![ServedVersion::only(version, newest.folder)]);
     }
     if let Some(run) = &settings.run {
-        return Ok(vec![ServedVersion { version: "1".to_owned(), run: run.clone(), share: 1.0, shadow: false }]);
+        return Ok(vec![ServedVersion::only("1".to_owned(), run.clone())]);
     }
     Ok(settings.versions.clone())
 }
@@ -122,7 +135,7 @@ mod tests {
     use super::*;
 
     fn version(share: f64, shadow: bool) -> ServedVersion {
-        ServedVersion { version: share.to_string(), run: "run".into(), share, shadow }
+        ServedVersion { share, shadow, ..ServedVersion::only(share.to_string(), "run".into()) }
     }
 
     #[test]
