@@ -131,6 +131,7 @@ mod tests {
             assert_eq!(timeout(wrong), None, "{wrong}");
         }
     }
+
     /// The names of calls stand in the generated code and in the list for metrics.
     #[test]
     fn every_call_of_the_service_is_known_and_no_other() {
