@@ -2,6 +2,8 @@
 
 #[path = "documents/book.rs"]
 mod book;
+#[path = "documents/python.rs"]
+mod python;
 #[path = "../../../tests/support/skip.rs"]
 mod skip;
 #[path = "documents/tutorial.rs"]
