@@ -140,7 +140,7 @@ fn every_page_is_in_the_summary_of_its_language_in_the_same_place() {
     let listed: BTreeSet<&String> = summaries[0].iter().collect();
     assert_eq!(listed.len(), summaries[0].len(), "a page is listed twice");
     let pages = pages("en");
-    assert_eq!(listed, pages.iter().map(|page| &page.name).collect());
+    assert_eq!(listed, pages.iter().map(|page| &page.name).collect::<BTreeSet<_>>());
 }
 
 #[test]
