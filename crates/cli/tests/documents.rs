@@ -2,8 +2,6 @@
 
 #[path = "documents/book.rs"]
 mod book;
-#[path = "documents/python.rs"]
-mod python;
 #[path = "../../../tests/support/skip.rs"]
 mod skip;
 #[path = "documents/tutorial.rs"]
