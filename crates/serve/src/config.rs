@@ -10,6 +10,9 @@ use crate::ServeError;
 /// Version of the file that this hinet reads.
 pub const SERVE_CONFIG_VERSION: u32 = 1;
 
+/// More threads than any machine has cores.
+const MOST_THREADS: usize = 4096;
+
 /// The file as it was written, every default filled in.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -240,6 +243,13 @@ impl ServeConfig {
             if value == 0 {
                 return Err(bad(key, value, "1 or more"));
             }
+        }
+        if self.threads > MOST_THREADS {
+            return Err(bad(
+                "threads",
+                self.threads,
+                &format!("at most {MOST_THREADS}; 0 takes as many as there are cores"),
+            ));
         }
         if bytes_in_flight < body_bytes {
             return Err(bad("limits.bytes_in_flight", bytes_in_flight, "at least `limits.body_bytes`"));

@@ -40,6 +40,21 @@ pub enum ServeError {
         /// The folder.
         path: PathBuf,
     },
+    /// Versions that cannot answer the same requests.
+    #[error(
+        "model `{model}`: versions {} and {} have other {what}: `{name}` is in one of them alone; versions beside each other must \
+         read the same columns and have the same tasks: give them models of their own", versions[0], versions[1]
+    )]
+    VersionsDiffer {
+        /// The model.
+        model: String,
+        /// The two.
+        versions: [String; 2],
+        /// `columns` or `tasks`.
+        what: &'static str,
+        /// The first that one of them lacks.
+        name: String,
+    },
     /// A model that does not do what it did when it was saved.
     #[error("{}: the model failed its self-test: {problem}", path.display())]
     SelfTest {
@@ -80,7 +95,10 @@ impl ServeError {
     #[must_use]
     pub fn is_usage(&self) -> bool {
         match self {
-            ServeError::Config { .. } | ServeError::NoModel | ServeError::TwoModels { .. } => true,
+            ServeError::Config { .. }
+            | ServeError::NoModel
+            | ServeError::TwoModels { .. }
+            | ServeError::VersionsDiffer { .. } => true,
             ServeError::Data(error) => error.is_usage(),
             ServeError::Model(error) => error.is_usage(),
             ServeError::NoArtefact { .. }

@@ -48,6 +48,23 @@ impl Refusal {
         Refusal::new(RefusalKind::Internal, format!("{what} failed; the server's log says why"))
     }
 
+    /// What the log says: never what was sent, which the message may repeat.
+    pub(crate) fn for_log(&self) -> String {
+        match self.kind {
+            RefusalKind::Bad => "what was sent is wrong".to_owned(),
+            RefusalKind::NotFound => "no such model, version or path".to_owned(),
+            RefusalKind::Form => "what was sent is in a form that is not read".to_owned(),
+            RefusalKind::Unauthorised
+            | RefusalKind::Method
+            | RefusalKind::Slow
+            | RefusalKind::TooLarge
+            | RefusalKind::Busy
+            | RefusalKind::Unavailable
+            | RefusalKind::Deadline
+            | RefusalKind::Internal => self.message.clone(),
+        }
+    }
+
     /// What was sent is wrong.
     pub(crate) fn bad(message: impl Into<String>) -> Refusal {
         Refusal::new(RefusalKind::Bad, message)

@@ -249,7 +249,8 @@ fn whatever_is_wrong_with_a_request_to_rank_is_named() {
         (with(|body| body["items"][0]["user_id"] = json!("u1")), "stands here and in `user`"),
         (with(|body| body["user"]["page"] = json!("home")), "stands in `scenario` too"),
         (with(|body| body["items"][0]["item_id"] = json!(["a", "b"])), "column `item_id`"),
-        (with(|body| body["items"] = json!({})), "no request to rank"),
+        (with(|body| body["items"] = json!({})), "items: invalid type: map, expected a list"),
+        (with(|body| body["user"]["user_id"] = json!({ "a": 1 })), "not an object"),
         (with(|body| body["items"][0] = json!([])), "items, row 1"),
         (with(|body| body["itemz"] = json!([])), "unknown field `itemz`"),
         (with(|body| body["top_k"] = json!(0)), "`top_k` is 0"),
@@ -368,6 +369,33 @@ fn what_is_too_large_is_refused_without_taking_memory() {
     assert!(grown < 30_000, "{grown} KB more are resident");
 }
 
+/// Few bytes that ask for much: more memory than a server has is never asked for, and none is kept.
+#[test]
+fn small_requests_of_millions_of_items_or_large_users_are_refused_without_taking_memory() {
+    let place = trained();
+    let serving = Serving::start(&place, "run");
+    assert_eq!(serving.post("/rank", &rank_body()).status, 200);
+    let before = serving.peak_kb();
+    let empty = vec!["{}"; 2_700_000].join(",");
+    let gzip = [("content-encoding", "gzip")];
+    for (path, name) in [("/rank", "items"), (PREDICT, "instances")] {
+        let body = packed(format!("{{\"{name}\":[{empty}]}}").as_bytes());
+        assert!(body.len() < 20_000, "{}", body.len());
+        assert_eq!(serving.ask("POST", path, &gzip, &body).status, 413, "{path}");
+    }
+    let column = format!("{{\"inputs\":{{\"price\":[{}1]}}}}", "1,".repeat(3_000_000));
+    assert_eq!(serving.ask("POST", PREDICT, &gzip, &packed(column.as_bytes())).status, 413);
+    let mut body = rank_body();
+    body["user"]["user_id"] = json!("u".repeat(100_000));
+    body["items"] = vec![json!({}); 10_000].into();
+    let answer = serving.post("/rank", &body);
+    assert_eq!(answer.status, 400);
+    assert!(answer.text().contains("for each of 10000 rows, more than 67108864 in all"), "{}", answer.text());
+    let grown = serving.peak_kb().saturating_sub(before);
+    assert!(grown < 100_000, "{grown} KB more at the peak");
+    assert_eq!(serving.post("/rank", &rank_body()).status, 200);
+}
+
 #[test]
 fn who_is_slow_is_not_waited_for() {
     let (_place, serving) = narrow();
@@ -409,6 +437,11 @@ fn without_a_token_nothing_but_health_is_answered() {
     assert_eq!((ask("secret-one"), ask("secret-two")), (401, 200));
     let metrics = serving.ask("GET", "/metrics", &[("authorization", "Bearer secret-two")], b"").text();
     assert!(metrics.contains("code=\"401\""), "{metrics}");
+    // Nor what was asked about, though its sender is told.
+    let body = with(|body| body["items"][0]["price"] = json!("secret price")).to_string();
+    let refused = serving.ask("POST", "/rank", &[("authorization", "Bearer secret-two")], body.as_bytes());
+    assert!(refused.status == 400 && refused.text().contains("secret price"), "{}", refused.text());
+    serving.hears("what was sent is wrong");
     assert!(!serving.said().contains("secret") && !metrics.contains("secret"), "{}", serving.said());
     assert!(serving.said().contains("\"path\":\"/rank\",\"code\":200"), "{}", serving.said());
     // An address of their own is for the metrics alone.
@@ -613,6 +646,13 @@ fn what_was_accepted_is_answered_after_sigterm() {
 #[test]
 fn what_cannot_be_served_is_refused_before_the_port_is_taken() {
     let place = trained();
+    let fewer = place.read("hinet.toml").replace("\"user_id\", ", "");
+    assert!(!fewer.contains("\"user_id\", "));
+    place.write("fewer.toml", &fewer);
+    place.succeeds("train fewer.toml --out fewer --quiet");
+    let version = |version: &str, run: &str| format!("[[model.version]]\nversion = \"{version}\"\nrun = \"{run}\"\n");
+    place.write("serve.toml", &format!("[[model]]\nname = \"shop\"\n{}{}", version("a", "run"), version("b", "fewer")));
+    place.refuses(2, "serve --config serve.toml --port 0", &["versions a and b have other columns", "`user_id`"]);
     place.refuses(1, "serve nowhere", &["nowhere", "manifest.json"]);
     place.refuses(2, "serve", &["RUN"]);
     place.refuses(1, "serve run --host 256.0.0.1", &["256.0.0.1"]);
@@ -628,6 +668,7 @@ fn what_cannot_be_served_is_refused_before_the_port_is_taken() {
             "[[model]]\n[[model.version]]\nversion = \"1\"\nrun = \"run\"\nlabel = \"a:b\"\n",
             &["serve.toml:5", "a:b", "without `/`"],
         ),
+        ("threads = 100000\n[[model]]\nrun = \"run\"\n", &["serve.toml:1", "100000", "at most 4096"]),
         ("metrics_address = \"nowhere\"\n[[model]]\nrun = \"run\"\n", &["nowhere"]),
         ("[[model]]\nname = \"a\"\nwatch = \"empty\"\n", &["empty", "number"]),
         ("token_file = \"none\"\n[[model]]\nrun = \"run\"\n", &["none"]),

@@ -81,6 +81,11 @@ impl Serving {
         }
     }
 
+    /// The most memory it ever had.
+    pub(crate) fn peak_kb(&self) -> u64 {
+        self.status("VmHWM:")
+    }
+
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(&self.address).expect("the server listens");
         stream.set_read_timeout(Some(Duration::from_secs(30))).expect("a timeout that is not 0");
@@ -123,8 +128,13 @@ impl Serving {
 
     /// Resident memory, in kilobytes.
     pub(crate) fn resident_kb(&self) -> u64 {
+        self.status("VmRSS:")
+    }
+
+    /// A number of `/proc/PID/status`.
+    fn status(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).expect("a process");
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).expect("a resident process");
+        let line = status.lines().find(|line| line.starts_with(name)).expect("a resident process");
         line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
     }
 }

@@ -179,6 +179,27 @@ impl Cell {
         }
     }
 
+    /// Whether it is an object or has one in it.
+    pub(super) fn holds_object(&self) -> bool {
+        match self {
+            Cell::Object(_) => true,
+            Cell::List(cells) => cells.iter().any(Cell::holds_object),
+            Cell::Missing | Cell::Flag(_) | Cell::Integer(_) | Cell::Large(_) | Cell::Number(_) | Cell::Text(_) => {
+                false
+            }
+        }
+    }
+
+    /// Memory that a copy takes.
+    pub(super) fn bytes(&self) -> usize {
+        let held = match self {
+            Cell::Text(text) | Cell::Object(text) => text.len(),
+            Cell::List(cells) => cells.iter().map(Cell::bytes).sum(),
+            Cell::Missing | Cell::Flag(_) | Cell::Integer(_) | Cell::Large(_) | Cell::Number(_) => 0,
+        };
+        size_of::<Cell>() + held
+    }
+
     fn number(&self) -> Option<f64> {
         match self {
             Cell::Integer(value) => Some(*value as f64),

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use serde::Deserialize;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer};
+use serde::{Deserialize, Deserializer};
 
 use super::builder::{Cell, ColumnBuilder, finish_batch};
 use super::kind::{Kind, Single};
@@ -166,6 +166,33 @@ pub(super) fn parse(line: &[u8], find: impl FnMut(&str) -> Option<usize>, cells:
     })
 }
 
+/// Reads a list, the first `most` of its values; those beyond are only looked through.
+pub(super) fn parse_list(text: &str, most: usize) -> serde_json::Result<Vec<Cell>> {
+    let mut reader = serde_json::Deserializer::from_str(text);
+    let cells = reader.deserialize_seq(First(most))?;
+    reader.end().map(|()| cells)
+}
+
+struct First(usize);
+
+impl<'de> Visitor<'de> for First {
+    type Value = Vec<Cell>;
+
+    fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Cell>, A::Error> {
+        let mut cells = Vec::new();
+        while cells.len() < self.0 {
+            let Some(cell) = list.next_element()? else { return Ok(cells) };
+            cells.push(cell);
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(cells)
+    }
+}
+
 fn kind_of(cell: &Cell) -> Kind {
     let single = |cell: &Cell| match cell {
         Cell::Missing => Single::Unknown,
@@ -194,7 +221,7 @@ struct Row<'a, F> {
 impl<'de, F: FnMut(&str) -> Option<usize>> DeserializeSeed<'de> for Row<'_, F> {
     type Value = ();
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
         deserializer.deserialize_map(self)
     }
 }
@@ -226,7 +253,7 @@ struct Key<'a, F>(&'a mut F);
 impl<'de, F: FnMut(&str) -> Option<usize>> DeserializeSeed<'de> for Key<'_, F> {
     type Value = Option<usize>;
 
-    fn deserialize<D: serde::Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<usize>, D::Error> {
         deserializer.deserialize_str(self)
     }
 }
@@ -244,7 +271,7 @@ impl<F: FnMut(&str) -> Option<usize>> Visitor<'_> for Key<'_, F> {
 }
 
 impl<'de> Deserialize<'de> for Cell {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Cell, D::Error> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Cell, D::Error> {
         deserializer.deserialize_any(CellVisitor)
     }
 }

@@ -13,10 +13,14 @@ use arrow::json::LineDelimitedWriter;
 use hashbrown::HashMap;
 
 use super::builder::{Cell, ColumnBuilder};
-use super::json::parse;
+use super::json::{parse, parse_list};
 use super::rows::Rows;
 use crate::encoder::{Encoder, InputColumn, InputKind};
 use crate::error::{DataError, nearest};
+
+/// Bytes that what is said once for all rows may take beside every one of them: a small request must not become a large one.
+const SHARED_BYTES: usize = 64 << 20;
+const NO_OBJECT: &str = "a single value or a list, not an object";
 
 /// The columns that a model reads, ready to take rows out of requests.
 ///
@@ -60,11 +64,11 @@ impl RequestColumns {
     }
 
     /// Rows from JSON objects, one each: the part `name` of a request. What the objects `common` say, each with the name of
-    /// its part, holds for every row; a key of `passed_over` is none of a column.
+    /// its part, holds for every row; a key of `passed_over` is none of a column, whatever the columns are called.
     ///
     /// # Errors
-    /// [`DataError::Format`] and [`DataError::BadRow`] for what is no object, has an unknown key, or says the same thing twice;
-    /// [`DataError::BadValue`] for a value that its column cannot hold.
+    /// [`DataError::Format`] and [`DataError::BadRow`] for what is no object, has an unknown key, says the same thing twice, or
+    /// says once what would take more than 64 MB beside all rows; [`DataError::BadValue`] for a value that its column cannot hold.
     pub fn of_objects(
         &self,
         name: &str,
@@ -73,6 +77,7 @@ impl RequestColumns {
         passed_over: &[&str],
     ) -> Result<Rows, DataError> {
         let shared = self.shared(common)?;
+        check_size(&shared, objects.len())?;
         let mut columns: Vec<Vec<Cell>> = self.inputs.iter().map(|_| Vec::with_capacity(objects.len())).collect();
         let mut cells = Vec::new();
         for (row, object) in objects.iter().enumerate() {
@@ -92,7 +97,8 @@ impl RequestColumns {
         self.rows(name, objects.len(), &columns)
     }
 
-    /// Rows from JSON lists of values, one for each column that is there: the part `name` of a request.
+    /// Rows from JSON lists of values, one for each column that is there: the part `name` of a request. Of more than `most`
+    /// rows one more than that is taken, by which the caller sees that there are too many.
     ///
     /// # Errors
     /// [`DataError::Format`] for an unknown column, what is no list, and lists of different lengths; [`DataError::BadValue`] for a
@@ -101,13 +107,14 @@ impl RequestColumns {
         &self,
         name: &str,
         lists: impl IntoIterator<Item = (&'a str, &'a str)>,
+        most: usize,
     ) -> Result<Rows, DataError> {
         let refused = |problem| DataError::Format { file: name.into(), format: "lists of values by column", problem };
         let mut columns: Vec<Vec<Cell>> = vec![Vec::new(); self.inputs.len()];
         let mut first: Option<(&str, usize)> = None;
         for (column, list) in lists {
             let place = *self.positions.get(column).ok_or_else(|| refused(self.unknown(column)))?;
-            let cells: Vec<Cell> = serde_json::from_str(list)
+            let cells = parse_list(list, most.saturating_add(1))
                 .map_err(|error| refused(format!("`{column}` is no list of values: {error}")))?;
             match first {
                 Some((other, rows)) if rows != cells.len() => {
@@ -193,7 +200,7 @@ impl RequestColumns {
         let (mut unknown, mut seen) = (None, vec![false; self.inputs.len()]);
         let mut twice = None;
         let find = |key: &str| {
-            let place = self.positions.get(key).copied();
+            let place = self.positions.get(key).copied().filter(|_| !passed_over.contains(&key));
             match place {
                 Some(place) if std::mem::replace(&mut seen[place], true) => twice = Some(place),
                 None if unknown.is_none() && !passed_over.contains(&key) => unknown = Some(key.to_owned()),
@@ -214,7 +221,8 @@ impl RequestColumns {
         let arrays = self.inputs.iter().zip(columns).map(|(input, cells)| {
             let mut builder = ColumnBuilder::new(&data_type(input.kind, cells));
             for (row, cell) in cells.iter().enumerate() {
-                builder.push_cell(cell).map_err(|expected| {
+                let pushed = if cell.holds_object() { Err(NO_OBJECT) } else { builder.push_cell(cell) };
+                pushed.map_err(|expected| {
                     DataError::bad_value(Path::new(name), row as u64 + 1, &input.name, &cell.text(), expected)
                 })?;
             }
@@ -232,6 +240,20 @@ impl RequestColumns {
         let batch = RecordBatch::try_new_with_options(Arc::new(schema), arrays, &options);
         Rows::new(Path::new(name).into(), 1, batch.expect("the columns have one length and the types of their arrays"))
     }
+}
+
+/// Refuses what is said for all of so many rows, where it would be large beside them.
+fn check_size(shared: &[Option<(&str, Cell)>], rows: usize) -> Result<(), DataError> {
+    let (mut bytes, mut part) = (0, "");
+    for (said, cell) in shared.iter().flatten() {
+        bytes += cell.bytes();
+        part = said;
+    }
+    if bytes.saturating_mul(rows) <= SHARED_BYTES {
+        return Ok(());
+    }
+    let problem = format!("{bytes} bytes of values for each of {rows} rows, more than {SHARED_BYTES} in all");
+    Err(DataError::Format { file: part.into(), format: "values that all rows share", problem })
 }
 
 /// The type that a column's cells are read as: numbers stay numbers, categories are texts unless all are whole numbers.

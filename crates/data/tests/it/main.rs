@@ -4,6 +4,7 @@ mod cache;
 mod encoder;
 mod expression;
 mod guess;
+mod request;
 #[path = "../../../../tests/support/skip.rs"]
 mod skip;
 mod source;

@@ -1,11 +1,15 @@
 //! Bodies of requests, within bounds.
 
+use std::fmt::Formatter;
 use std::io::Read;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use flate2::read::MultiGzDecoder;
+use serde::Deserializer;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
@@ -46,6 +50,42 @@ impl App {
         })?;
         let bytes = if packed { unpack(&bytes, limits.body_bytes)?.ok_or_else(too_large)? } else { bytes };
         Ok(Taken { bytes, _room: room })
+    }
+}
+
+/// Bytes from which a body is read on a thread that may take its time, so that others' requests go on.
+const LARGE: usize = 64 << 10;
+
+impl Taken {
+    /// Reads the body by `work`.
+    pub(crate) fn read<'b, T>(&'b self, work: impl FnOnce(&'b [u8]) -> T) -> T {
+        if self.bytes.len() < LARGE { work(&self.bytes) } else { tokio::task::block_in_place(|| work(&self.bytes)) }
+    }
+}
+
+/// The elements of a JSON list, the first `most` of them; those beyond are only looked through. So a list of millions takes
+/// no memory, and one more than what is allowed tells that it is too long.
+pub(crate) fn elements<'a>(list: &'a RawValue, most: usize) -> serde_json::Result<Vec<&'a RawValue>> {
+    serde_json::Deserializer::from_str(list.get()).deserialize_seq(First(most))
+}
+
+struct First(usize);
+
+impl<'de> Visitor<'de> for First {
+    type Value = Vec<&'de RawValue>;
+
+    fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str("a list")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+        let mut elements = Vec::new();
+        while elements.len() < self.0 {
+            let Some(element) = list.next_element()? else { return Ok(elements) };
+            elements.push(element);
+        }
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(elements)
     }
 }
 

@@ -12,6 +12,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
+use super::body::elements;
 use super::info::Named;
 use super::respond::{json, only, scores};
 use crate::app::{Answer, App};
@@ -45,7 +46,7 @@ struct PredictBody<'a> {
     #[serde(default, rename = "signature_name")]
     _signature: Option<String>,
     #[serde(borrow, default)]
-    instances: Option<Vec<&'a RawValue>>,
+    instances: Option<&'a RawValue>,
     #[serde(borrow, default)]
     inputs: Option<BTreeMap<String, &'a RawValue>>,
 }
@@ -95,12 +96,13 @@ pub(crate) async fn predict(
     let (model, wanted) = path.named(last)?;
     let asked = app.asked(&headers)?;
     let taken = app.take(&headers, body).await?;
-    let body: PredictBody<'_> = serde_json::from_slice(&taken.bytes)
+    let body: PredictBody<'_> = taken
+        .read(serde_json::from_slice)
         .map_err(|error| Refusal::bad(format!("the body is no `:predict` request: {error}")))?;
     let served = app.repository.model(Some(model))?;
     let version = wanted.of(&served, asked.key.as_deref())?;
     let by_row = body.instances.is_some();
-    let rows = body.rows(version)?;
+    let rows = taken.read(|_| body.rows(version, app.config.limits.rows))?;
     let answer = app.score(&served, version, rows, &asked).await?;
     Ok(scores(&if by_row { predictions(&answer) } else { columns(&answer) }, &answer))
 }
@@ -131,14 +133,18 @@ impl Wanted<'_> {
 }
 
 impl PredictBody<'_> {
-    fn rows(&self, version: &Version) -> Result<Rows, Refusal> {
+    /// The rows; of more than `most` one more than that.
+    fn rows(&self, version: &Version, most: usize) -> Result<Rows, Refusal> {
         let rows = match (&self.instances, &self.inputs) {
             (Some(instances), None) => {
+                let instances = elements(instances, most.saturating_add(1))
+                    .map_err(|error| Refusal::bad(format!("instances: {error}")))?;
                 let objects: Vec<&str> = instances.iter().map(|instance| instance.get()).collect();
                 version.columns.of_objects("instances", &[], &objects, &[])
             }
             (None, Some(inputs)) => {
-                version.columns.of_lists("inputs", inputs.iter().map(|(name, list)| (name.as_str(), list.get())))
+                let lists = inputs.iter().map(|(name, list)| (name.as_str(), list.get()));
+                version.columns.of_lists("inputs", lists, most)
             }
             (Some(_), Some(_)) | (None, None) => {
                 return Err(Refusal::bad("expected one of `instances` (rows) and `inputs` (columns)"));

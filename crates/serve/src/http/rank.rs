@@ -16,6 +16,7 @@ use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
+use super::body::elements;
 use super::respond::scores;
 use crate::app::{Answer, App};
 use crate::refusal::{Refusal, RefusalKind};
@@ -39,7 +40,7 @@ pub(crate) struct RankBody<'a> {
     #[serde(borrow, default)]
     user: Option<&'a RawValue>,
     #[serde(borrow)]
-    items: Vec<&'a RawValue>,
+    items: &'a RawValue,
     /// An expression over tasks.
     #[serde(default)]
     score: Option<String>,
@@ -100,16 +101,18 @@ pub(crate) async fn explain(State(app): State<Arc<App>>, headers: HeaderMap, bod
 async fn respond(app: &Arc<App>, headers: &HeaderMap, body: Body, explains: bool) -> Result<Response, Refusal> {
     let asked = app.asked(headers)?;
     let taken = app.take(headers, body).await?;
-    let mut body = RankBody::parse(&taken.bytes)?;
+    // One more than may be scored, so that they are seen to be too many.
+    let most = app.config.limits.rows.saturating_add(1);
+    let (mut body, items) = taken.read(|bytes| RankBody::parse(bytes, most))?;
     if explains {
-        body.check_explainable()?;
+        check_explainable(items.len())?;
         body.top_k = None;
     }
     let served = app.repository.model(body.model.as_deref())?;
     let version = served.choose(body.version.as_deref(), asked.key.as_deref())?;
     let expression = body.expression(&served, version)?;
-    let ids = body.ids()?;
-    let mut encoded = app.encode(version, body.rows(version)?).await?;
+    let ids = ids(&items)?;
+    let mut encoded = app.encode(version, taken.read(|_| body.rows(version, &items))?).await?;
     let common = body.common(version);
     encoded.share(version, |column| common.iter().any(|name| name == column));
     let explained = explains.then(|| version.explain(&encoded.batch));
@@ -123,21 +126,15 @@ async fn respond(app: &Arc<App>, headers: &HeaderMap, body: Body, explains: bool
 }
 
 impl<'a> RankBody<'a> {
-    fn parse(bytes: &'a [u8]) -> Result<RankBody<'a>, Refusal> {
-        let body: RankBody<'a> = serde_json::from_slice(bytes)
-            .map_err(|error| Refusal::bad(format!("the body is no request to rank: {error}")))?;
+    /// A request and its items, `most` of them at most.
+    fn parse(bytes: &'a [u8], most: usize) -> Result<(RankBody<'a>, Vec<&'a RawValue>), Refusal> {
+        let refused = |error: serde_json::Error| Refusal::bad(format!("the body is no request to rank: {error}"));
+        let body: RankBody<'a> = serde_json::from_slice(bytes).map_err(refused)?;
+        let items = elements(body.items, most).map_err(|error| Refusal::bad(format!("items: {error}")))?;
         if body.top_k == Some(0) {
             return Err(Refusal::bad("`top_k` is 0, expected 1 or more"));
         }
-        Ok(body)
-    }
-
-    fn check_explainable(&self) -> Result<(), Refusal> {
-        if self.items.len() <= EXPLAINED {
-            return Ok(());
-        }
-        let problem = format!("{} items, at most {EXPLAINED} are explained at once", self.items.len());
-        Err(Refusal::new(RefusalKind::TooLarge, problem))
+        Ok((body, items))
     }
 
     /// What the score of an item is made of; without it, items have the scores of their tasks alone.
@@ -163,20 +160,12 @@ impl<'a> RankBody<'a> {
         }
     }
 
-    fn ids(&self) -> Result<Vec<Option<&'a RawValue>>, Refusal> {
-        let id = |(row, item): (usize, &&'a RawValue)| {
-            let item: Result<Identified<'a>, _> = serde_json::from_str(item.get());
-            item.map(|item| item.id).map_err(|error| Refusal::bad(format!("items, row {}: {error}", row + 1)))
-        };
-        self.items.iter().enumerate().map(id).collect()
-    }
-
-    fn rows(&self, version: &Version) -> Result<Rows, Refusal> {
+    fn rows(&self, version: &Version, items: &[&RawValue]) -> Result<Rows, Refusal> {
         let scenario = self.scenario.map(|value| {
             let column = serde_json::to_string(&version.inputs()[0].name).expect("a text is JSON");
             format!("{{{column}:{value}}}")
         });
-        let items: Vec<&str> = self.items.iter().map(|item| item.get()).collect();
+        let items: Vec<&str> = items.iter().map(|item| item.get()).collect();
         let mut common = Vec::new();
         common.extend(scenario.as_deref().map(|scenario| ("scenario", scenario)));
         common.extend(self.user.map(|user| ("user", user.get())));
@@ -216,6 +205,22 @@ impl<'a> RankBody<'a> {
         let version = &answer.version;
         RankAnswer { model: &version.model, version: &version.version, items: rows.into_iter().map(item).collect() }
     }
+}
+
+fn check_explainable(items: usize) -> Result<(), Refusal> {
+    if items <= EXPLAINED {
+        return Ok(());
+    }
+    let problem = format!("{items} items, at most {EXPLAINED} are explained at once");
+    Err(Refusal::new(RefusalKind::TooLarge, problem))
+}
+
+fn ids<'a>(items: &[&'a RawValue]) -> Result<Vec<Option<&'a RawValue>>, Refusal> {
+    let id = |(row, item): (usize, &&'a RawValue)| {
+        let item: Result<Identified<'a>, _> = serde_json::from_str(item.get());
+        item.map(|item| item.id).map_err(|error| Refusal::bad(format!("items, row {}: {error}", row + 1)))
+    };
+    items.iter().enumerate().map(id).collect()
 }
 
 /// The combined score of each row; nothing where the expression has no value, such as 0 / 0.

@@ -59,7 +59,7 @@ impl IntoResponse for Refusal {
         if matches!(self.kind, RefusalKind::Busy | RefusalKind::Unavailable) {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER));
         }
-        response.extensions_mut().insert(Trace { refusal: Some(self.message), ..Trace::default() });
+        response.extensions_mut().insert(Trace { refusal: Some(self.for_log()), ..Trace::default() });
         response
     }
 }

@@ -36,6 +36,7 @@ impl Served {
         let name = settings.name.as_deref();
         let load = |version: &ServedVersion| Version::load(name, &version.version, &version.run, metrics).map(Arc::new);
         let versions = wanted.iter().map(load).collect::<Result<Vec<_>, _>>()?;
+        check_alike(&versions)?;
         let score = settings.score.as_deref().map(|text| {
             score_expression(text, &versions[0].tasks).map_err(|expected| ServeError::Config {
                 key: "model.score".to_owned(),
@@ -97,6 +98,24 @@ impl Served {
     fn place(&self, draw: f64) -> usize {
         self.ends.iter().position(|end| draw < *end).expect("the last part ends at 1")
     }
+}
+
+/// Versions that share requests must read the same columns and answer for the same tasks.
+fn check_alike(versions: &[Arc<Version>]) -> Result<(), ServeError> {
+    let [first, others @ ..] = versions else { return Ok(()) };
+    let columns = |version: &Version| version.inputs().iter().map(|input| input.name.clone()).collect::<Vec<_>>();
+    for other in others {
+        for (what, of_first, of_other) in
+            [("columns", columns(first), columns(other)), ("tasks", first.tasks.clone(), other.tasks.clone())]
+        {
+            let lacks = |some: &[String], from: &[String]| some.iter().find(|name| !from.contains(name)).cloned();
+            if let Some(name) = lacks(&of_first, &of_other).or_else(|| lacks(&of_other, &of_first)) {
+                let (model, versions) = (first.model.clone(), [&first.version, &other.version].map(Clone::clone));
+                return Err(ServeError::VersionsDiffer { model, versions, what, name });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The versions that the settings ask for, now.

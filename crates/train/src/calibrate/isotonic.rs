@@ -4,10 +4,17 @@
 //! et al. 1955, "An Empirical Distribution Function for Sampling with Incomplete Information". Rows of equal scores are one block from the
 //! start. A block's value is its share of positives; its first and last score are knots of that value, so that rows that were
 //! fitted on keep the pooled value, and between blocks the curve is a line.
+//!
+//! Departure: a step between two blocks whose scores are nearly equal is made a line of slope 20 that reaches into both; a
+//! block without room for that is joined with a neighbour. Two right ways of computing a score, such as ours and ONNX
+//! Runtime's, differ by 1e-7, and a step would make any difference of it.
 
 use hinet_model::{Curve, MAX_KNOTS};
 
 use crate::metrics::{is_positive, score};
+
+/// Largest slope of the curve.
+const MAX_SLOPE: f64 = 20.0;
 
 /// Neighbouring rows of one value.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -20,16 +27,53 @@ struct Block {
 
 /// The curve of packed rows of both classes, in ascending order.
 pub(super) fn fit(rows: &[u64]) -> Curve {
-    let blocks = at_most(MAX_KNOTS / 2, pooled(rows));
-    let values = values(&blocks);
-    let mut knots = Vec::with_capacity(2 * blocks.len());
-    for (block, value) in blocks.iter().zip(values) {
-        knots.push((f64::from(block.first), value));
-        if block.last > block.first {
-            knots.push((f64::from(block.last), value));
+    let mut blocks = at_most(MAX_KNOTS / 2, pooled(rows));
+    loop {
+        let values = values(&blocks);
+        let reaches = reaches(&blocks, &values);
+        match blocks.iter().enumerate().position(|(at, block)| !block.has_room(&reaches[at])) {
+            Some(at) => join(&mut blocks, at, &values),
+            None => return Curve::Isotonic { knots: knots(&blocks, &values, &reaches) },
         }
     }
-    Curve::Isotonic { knots }
+}
+
+/// How far the lines to its neighbours reach into a block, from below and from above.
+type Reach = (f64, f64);
+
+/// The reaches of all blocks that slopes of at most [`MAX_SLOPE`] need.
+fn reaches(blocks: &[Block], values: &[f64]) -> Vec<Reach> {
+    let mut reaches = vec![(0.0, 0.0); blocks.len()];
+    for (at, pair) in blocks.windows(2).enumerate() {
+        let gap = f64::from(pair[1].first) - f64::from(pair[0].last);
+        let lacks = (values[at + 1] - values[at]) / MAX_SLOPE - gap;
+        let reach = lacks.max(0.0) / 2.0;
+        reaches[at].1 = reach;
+        reaches[at + 1].0 = reach;
+    }
+    reaches
+}
+
+/// Joins a block with the neighbour of the nearer value.
+fn join(blocks: &mut Vec<Block>, at: usize, values: &[f64]) {
+    let below = at.checked_sub(1).map_or(f64::INFINITY, |before| values[at] - values[before]);
+    let above = values.get(at + 1).map_or(f64::INFINITY, |value| value - values[at]);
+    let first = if below < above { at - 1 } else { at };
+    let next = blocks.remove(first + 1);
+    blocks[first] = blocks[first].and(&next);
+}
+
+fn knots(blocks: &[Block], values: &[f64], reaches: &[Reach]) -> Vec<(f64, f64)> {
+    let mut knots: Vec<(f64, f64)> = Vec::with_capacity(2 * blocks.len());
+    for ((block, &value), (below, above)) in blocks.iter().zip(values).zip(reaches) {
+        for at in [f64::from(block.first) + below, f64::from(block.last) - above] {
+            // Where the lines meet in the middle of a block, it is one knot.
+            if knots.last().is_none_or(|&(before, _)| before < at) {
+                knots.push((at, value));
+            }
+        }
+    }
+    knots
 }
 
 /// Blocks whose shares of positives ascend.
@@ -52,6 +96,11 @@ impl Block {
     /// Whether its share of positives is less, exactly.
     fn is_below(&self, other: &Block) -> bool {
         u128::from(self.positives) * u128::from(other.rows) < u128::from(other.positives) * u128::from(self.rows)
+    }
+
+    /// Whether the lines to its neighbours reach no further than each other. A block that is alone has none.
+    fn has_room(&self, &(below, above): &Reach) -> bool {
+        below + above <= f64::from(self.last) - f64::from(self.first)
     }
 
     fn and(&self, next: &Block) -> Block {
@@ -119,7 +168,7 @@ mod tests {
         packed
     }
 
-    fn knots(rows: &[u64]) -> Vec<(f64, f64)> {
+    fn knots_of(rows: &[u64]) -> Vec<(f64, f64)> {
         match fit(rows) {
             Curve::Isotonic { knots } => knots,
             other @ (Curve::Identity | Curve::Platt { .. }) => panic!("{other:?}"),
@@ -165,7 +214,9 @@ mod tests {
             // The higher the score, the more positives: many blocks.
             let rows: Vec<(f32, bool)> = rows.iter().map(|&(score, draw)| (score, draw < score)).collect();
             let rows = packed(&rows);
-            let knots = knots(&rows);
+            let knots = knots_of(&rows);
+            let slope = |pair: &[(f64, f64)]| (pair[1].1 - pair[0].1) / (pair[1].0 - pair[0].0);
+            prop_assert!(knots.windows(2).all(|pair| slope(pair) <= MAX_SLOPE * (1.0 + 1e-9)), "{:?}", knots);
             prop_assert!((1..=MAX_KNOTS).contains(&knots.len()));
             prop_assert!(knots.is_sorted_by(|a, b| a.0 < b.0 && a.1 <= b.1), "{:?}", knots);
             prop_assert!(knots.iter().all(|(x, y)| (0.0..=1.0).contains(x) && *y > 0.0 && *y < 1.0));
@@ -173,6 +224,26 @@ mod tests {
             prop_assert!(blocks.len() <= 4 && blocks.is_sorted_by(Block::is_below));
             prop_assert_eq!(blocks.iter().map(|block| block.rows).sum::<u64>(), rows.len() as u64);
         }
+    }
+
+    #[test]
+    fn a_step_between_nearly_equal_scores_becomes_a_line_around_it() {
+        // A thousand rows to either side of .5, of which a fifth and then four fifths are positive.
+        let row = |at: usize| {
+            (
+                if at < 1000 { at as f32 / 2001.0 } else { (at + 1) as f32 / 2001.0 },
+                at % 5 < if at < 1000 { 1 } else { 4 },
+            )
+        };
+        let rows: Vec<(f32, bool)> = (0..2000).map(row).collect();
+        let knots = knots_of(&packed(&rows));
+        let steep = knots.windows(2).max_by(|a, b| (a[1].1 - a[0].1).total_cmp(&(b[1].1 - b[0].1))).unwrap();
+        let [(from, low), (to, high)] = [steep[0], steep[1]];
+        assert!(high - low > 0.4, "{knots:?}");
+        assert!(
+            ((high - low) / (to - from) - MAX_SLOPE).abs() < 1e-6 && ((from + to) / 2.0 - 0.5).abs() < 0.002,
+            "{knots:?}"
+        );
     }
 
     #[test]
@@ -187,7 +258,7 @@ mod tests {
     fn a_block_of_one_class_is_not_taken_for_certain() {
         let rows: Vec<(f32, bool)> =
             (0..40).map(|row| (row as f32 / 40.0, row >= 30 || (row >= 10 && row % 2 == 1))).collect();
-        let knots = knots(&packed(&rows));
+        let knots = knots_of(&packed(&rows));
         assert_eq!((knots[0].1, knots[knots.len() - 1].1), (1.0 / 13.0, 12.0 / 13.0), "{knots:?}");
     }
 }
