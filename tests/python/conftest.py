@@ -8,7 +8,7 @@ import pandas
 import pytest
 
 #: Small, so that a fit takes a fraction of a second.
-SMALL = {"preset": "hinet", "sub_experts": 2, "units": [8], "shared_units": [8]}
+SMALL = {"preset": "hinet", "sub_experts": 2, "shared_sub_experts": 2, "units": [8], "expert_units": [8], "tower_units": [4]}
 FEATURES = [
     {"columns": ["user_id", "item_id"], "kind": "categorical", "dim": 4},
     {"columns": ["age"], "kind": "numeric", "transform": "quantile", "buckets": 5, "dim": 4},

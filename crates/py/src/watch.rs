@@ -54,11 +54,12 @@ pub(crate) fn watched<T: Send>(
     let stop = AtomicBool::new(false);
     let (events, received) = channel();
     let mut worker = Worker { events, stop: &stop, tasks: Vec::new(), wants_steps: watch.steps, is_enough: false };
-    let (outcome, exception) = py.detach(|| {
+    let stop = &stop;
+    let (outcome, exception) = py.detach(move || {
         thread::scope(|scope| {
             // The worker goes in, so that the channel closes when the work is done.
             let working = scope.spawn(move || work(&mut worker));
-            let exception = attend(&received, watch, &stop);
+            let exception = attend(&received, watch, stop);
             (working.join(), exception)
         })
     });
