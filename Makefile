@@ -74,7 +74,7 @@ CLEAN := $(CURDIR)/target/wheel-clean
 wheel:
 	rm -rf $(WHEELS) $(CLEAN)
 	$(PYTHON) -m venv $(TOOLS)
-	$(TOOLS)/bin/pip install --quiet maturin==1.16.0 $(if $(MANYLINUX),ziglang==0.17.0)
+	$(TOOLS)/bin/pip install --quiet maturin==1.16.0 $(if $(MANYLINUX),ziglang==0.17.1)
 	cd crates/py && $(TOOLS)/bin/maturin sdist --out $(WHEELS)
 	cd crates/py && PATH="$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/maturin build --release --locked --out $(WHEELS) \
 	    $(if $(MANYLINUX),--zig --compatibility manylinux2014)

@@ -11,7 +11,7 @@ from conftest import make_frame, make_ranker
 def comparison():
     train, valid, test = (make_frame(1500, seed=seed) for seed in range(3))
     base = make_ranker(model="hinet", epochs=1, user="user_id")
-    return hinet.compare(base, ["shared_bottom", "mmoe"], seeds=2, train=train, valid=valid, test=test, draws=50, jobs=1, threads=1)
+    return hinet.compare(base, ["shared_bottom", "mmoe"], seeds=2, train=train, valid=valid, test=test, draws=100, jobs=1, threads=1)
 
 
 def test_models_are_lines_of_a_table(comparison):
@@ -41,7 +41,7 @@ def test_finished_runs_are_compared_by_their_files(tmp_path):
         make_ranker(epochs=1, seed=seed, name=f"seed{seed}").fit(tmp_path / "train.parquet", test=tmp_path / "test.parquet").run_
         for seed in [1, 2]
     ]
-    compared = hinet.compare_runs(runs, draws=20)
+    compared = hinet.compare_runs(runs, draws=100)
     assert compared.to_dict()["rows"] == 600 and len(compared.models) >= 1
 
 

@@ -67,7 +67,7 @@ def test_fitting_twice_gives_the_same_and_returns_itself(frame, ranker):
 
 
 def test_a_score_is_the_mean_auc_and_larger_is_better(ranker, frame):
-    assert ranker.score(frame) == ranker.evaluate(frame).mean_auc > 0.7
+    assert ranker.score(frame) == ranker.evaluate(frame).mean_auc > 0.55
 
 
 @pytest.mark.parametrize("again", [lambda r: pickle.loads(pickle.dumps(r)), copy.deepcopy], ids=["pickle", "deepcopy"])

@@ -30,11 +30,11 @@ MODEL = {
 
 
 class Mlp(nn.Module):
-    """Layers with ReLU after each; their weights are block ``block`` of our parameters."""
+    """Layers with ReLU after each; ``place`` says which of several such networks lies where in our parameters."""
 
-    def __init__(self, weights, name, block, units):
+    def __init__(self, weights, name, place, layers):
         super().__init__()
-        self.layers = nn.ModuleList(Dense(weights, f"{name}.{number}", block) for number in range(units))
+        self.layers = nn.ModuleList(Dense(weights, f"{name}.{number}", place) for number in range(layers))
 
     def forward(self, x):
         for layer in self.layers:
@@ -45,10 +45,10 @@ class Mlp(nn.Module):
 class Dense(nn.Module):
     """``x W + b``."""
 
-    def __init__(self, weights, name, block):
+    def __init__(self, weights, name, place):
         super().__init__()
-        self.weight = nn.Parameter(weights[f"{name}.weight"][block].clone())
-        self.bias = nn.Parameter(weights[f"{name}.bias"][block].clone())
+        self.weight = nn.Parameter(weights[f"{name}.weight"][place].clone())
+        self.bias = nn.Parameter(weights[f"{name}.bias"][place].clone())
 
     def forward(self, x):
         return x @ self.weight + self.bias
@@ -69,11 +69,11 @@ class Mixture(nn.Module):
 class San(nn.Module):
     """The scenario-aware attention: a softmax over the other scenarios, from the scenario's embedding."""
 
-    def __init__(self, weights, scenarios):
+    def __init__(self, weights):
         super().__init__()
-        self.embedding = nn.Parameter(weights["scenario.san.embedding"].reshape(scenarios, -1).clone())
-        self.hidden = Mlp(weights, "scenario.san", 0, len(MODEL["san_hidden"]))
-        self.logits = Dense(weights, "scenario.san.logits", 0)
+        self.embedding = nn.Parameter(weights["scenario.san.embedding"].clone())
+        self.hidden = Mlp(weights, "scenario.san", (), len(MODEL["san_hidden"]))
+        self.logits = Dense(weights, "scenario.san.logits", ())
 
     def forward(self):
         logits = self.logits(self.hidden(self.embedding))
@@ -88,26 +88,23 @@ class HiNet(nn.Module):
         self.tables = nn.ParameterDict({number: nn.Parameter(table.clone()) for number, table in tables.items()})
         self.slots = [(slot["feature"], str(slot["table"])) for slot in layout["slots"]]
         self.scenarios = scenarios = len(layout["scenarios"])
-        self.shared = self.sei(weights, "scenario.shared", 0, MODEL["shared_sub_experts"])
+        self.shared = self.sei(weights, "scenario.shared", (), MODEL["shared_sub_experts"])
         self.specific = nn.ModuleList(
-            self.sei(weights, "scenario.specific", m, MODEL["sub_experts"]) for m in range(scenarios)
+            self.sei(weights, "scenario.specific", (m,), MODEL["sub_experts"]) for m in range(scenarios)
         )
-        self.san = San(weights, scenarios)
-        self.pools = nn.ModuleList(
-            nn.ModuleList(Mlp(weights, "task.level0.shared", m * MODEL["shared"] + k, 1) for k in range(MODEL["shared"]))
-            for m in range(scenarios)
-        )
-        self.heads = nn.ModuleList(self.head(weights, m, t) for m in range(scenarios) for t in range(len(TASKS)))
+        self.san = San(weights)
+        self.pool = nn.ModuleList(Mlp(weights, "task.level0.shared", (k,), 1) for k in range(MODEL["shared"]))
+        self.heads = nn.ModuleList(self.head(weights, number) for number in range(scenarios * len(TASKS)))
 
     def sei(self, weights, name, expert, count):
-        experts = [Mlp(weights, name, expert * count + k, len(MODEL["units"])) for k in range(count)]
+        experts = [Mlp(weights, name, (*expert, k), len(MODEL["units"])) for k in range(count)]
         return Mixture(Dense(weights, f"{name}.gate", expert), experts)
 
-    def head(self, weights, scenario, task):
-        head = scenario * len(TASKS) + task
-        own = [Mlp(weights, "task.level0.specific", head * MODEL["specific"] + k, 1) for k in range(MODEL["specific"])]
-        gated = Mixture(Dense(weights, "task.level0.gate", head), [*own, *self.pools[scenario]])
-        return nn.Sequential(gated, Mlp(weights, "task.tower", head, 1), Dense(weights, "task.tower.logit", head))
+    def head(self, weights, number):
+        """That of a task in a scenario: gated experts and a tower."""
+        own = [Mlp(weights, "task.level0.specific", (number, k), 1) for k in range(MODEL["specific"])]
+        gated = Mixture(Dense(weights, "task.level0.gate", (number,)), [*own, *self.pool])
+        return nn.Sequential(gated, Mlp(weights, "task.tower", (number,), 1), Dense(weights, "task.tower.logit", (number,)))
 
     def forward(self, ids, scenario):
         x = torch.cat([self.tables[table][ids[feature]] for feature, table in self.slots], dim=1)
@@ -162,7 +159,7 @@ def fit(rows, rate, **train):
 
 
 def test_the_forward_pass_agrees(rows, tmp_path):
-    run = make_ranker(model=MODEL, epochs=3).fit(rows).run_
+    run = make_ranker(model=MODEL, epochs=6, train={"dense": {"learning_rate": 0.02}}).fit(rows).run_
     network = torch_hinet(run, tmp_path / "export")
     ids, scenario, _ = encoded(run, rows, tmp_path)
     with torch.no_grad():

@@ -127,7 +127,8 @@ def test_missing_values_are_missing_whatever_marks_them(ranker, frame):
     expected = ranker.predict_proba(holes)
     assert numpy.isfinite(expected).all()
     assert not numpy.array_equal(expected, ranker.predict_proba(frame.head(200)))
-    with_nan = polars.DataFrame({name: holes[name].to_list() for name in holes}).with_columns(polars.col("age").fill_null(numpy.nan))
+    with_nan = polars.from_arrow(arrow).with_columns(polars.col("age").fill_null(numpy.nan))
+    assert with_nan["age"].is_nan().sum() == 67
     for table in [nullable, arrow, polars.from_arrow(arrow), with_nan]:
         assert numpy.array_equal(ranker.predict_proba(table), expected)
 

@@ -100,7 +100,7 @@ def named_parts(**parts: Data | None) -> tuple[dict[str, str | list[str]], dict[
             continue
         files = paths_of(data)
         if files is not None:
-            paths[part] = files
+            paths[part] = files[0] if len(files) == 1 else files
         else:
             paths[part] = f"memory:{part}"
             tables[part] = source_of(data, part)

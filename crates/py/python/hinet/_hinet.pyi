@@ -6,6 +6,7 @@ from arro3.core import Table
 from arro3.core.types import ArrowStreamExportable
 
 __version__: str
+__all__ = ["Experiment", "Run", "Source", "__version__", "compare", "compare_runs", "guess", "presets", "schema"]
 
 class _Watch(Protocol):
     @property

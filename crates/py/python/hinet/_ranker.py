@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import re
 import tomllib
@@ -217,6 +218,11 @@ class Ranker:
 
     def __sklearn_is_fitted__(self) -> bool:
         return hasattr(self, "run_")
+
+    def __sklearn_tags__(self) -> Any:
+        """What scikit-learn asks of an estimator; labels stand in the table, so that none are required beside it."""
+        utils = importlib.import_module("sklearn.utils")
+        return utils.Tags(estimator_type=None, target_tags=utils.TargetTags(required=False), requires_fit=True)
 
     def predict_proba(self, data: Data) -> NDArray[np.float32]:
         """Probabilities of shape ``[rows, tasks]``: a column for each of ``tasks_``."""
