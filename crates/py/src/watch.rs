@@ -32,6 +32,8 @@ pub(crate) struct Worker<'a> {
     events: Sender<Event>,
     stop: &'a AtomicBool,
     tasks: Vec<String>,
+    /// Whether anybody wants to be told.
+    is_heard: bool,
     wants_steps: bool,
     is_enough: bool,
 }
@@ -53,7 +55,14 @@ pub(crate) fn watched<T: Send>(
 ) -> PyResult<T> {
     let stop = AtomicBool::new(false);
     let (events, received) = channel();
-    let mut worker = Worker { events, stop: &stop, tasks: Vec::new(), wants_steps: watch.steps, is_enough: false };
+    let mut worker = Worker {
+        events,
+        stop: &stop,
+        tasks: Vec::new(),
+        is_heard: watch.tell.is_some(),
+        wants_steps: watch.steps,
+        is_enough: false,
+    };
     let stop = &stop;
     let (outcome, exception) = py.detach(move || {
         thread::scope(|scope| {
@@ -127,6 +136,9 @@ impl<'a> Worker<'a> {
     }
 
     fn tell(&mut self, kind: &'static str, told: Value) {
+        if !self.is_heard {
+            return;
+        }
         let (answer, answered) = channel();
         if self.events.send(Event { kind, told, answer }).is_ok() {
             self.is_enough |= answered.recv().unwrap_or(false);
