@@ -20,6 +20,14 @@ pub(crate) struct Run {
     opened: RwLock<hinet_train::Run>,
 }
 
+/// Columns to keep, and the file to write: `(keep, output)`.
+#[derive(FromPyObject)]
+struct Written(Vec<String>, PathBuf);
+
+/// Rows of each scenario to look at, and whether to find out what features are worth: `(rows, importance)`.
+#[derive(FromPyObject)]
+struct Look(usize, bool);
+
 #[pymethods]
 impl Run {
     /// Opens a run folder.
@@ -35,9 +43,9 @@ impl Run {
     }
 
     /// The metrics over rows, as JSON.
-    fn evaluate(&self, py: Python<'_>, source: &Source, name: &str, threads: usize, watch: Watch) -> PyResult<String> {
+    fn evaluate(&self, py: Python<'_>, source: &Source, name: &str, watch: Watch) -> PyResult<String> {
         let metrics = watched(py, &watch, |worker| {
-            worker.scoring(threads, |options| hinet_train::evaluate(&self.run(), &source.rows, name, options))
+            worker.scoring(|options| hinet_train::evaluate(&self.run(), &source.rows, name, options))
         });
         metrics.map(|metrics| metrics.to_json())
     }
@@ -48,43 +56,28 @@ impl Run {
         py: Python<'py>,
         source: &Source,
         keep: Vec<String>,
-        threads: usize,
         watch: Watch,
     ) -> PyResult<Bound<'py, PyAny>> {
         let (schema, batches) = watched(py, &watch, |worker| {
-            worker.scoring(threads, |options| hinet_train::score(&self.run(), &source.rows, &keep, options))
+            worker.scoring(|options| hinet_train::score(&self.run(), &source.rows, &keep, options))
         })?;
         PyTable::try_new(batches, schema)?.into_arro3(py)
     }
 
     /// The same into a file; the rows written.
-    fn predict(
-        &self,
-        py: Python<'_>,
-        source: &Source,
-        keep: Vec<String>,
-        output: PathBuf,
-        threads: usize,
-        watch: Watch,
-    ) -> PyResult<u64> {
+    fn predict(&self, py: Python<'_>, source: &Source, written: Written, watch: Watch) -> PyResult<u64> {
+        let Written(keep, output) = written;
         let predicted = watched(py, &watch, |worker| {
-            worker.scoring(threads, |options| hinet_train::predict(&self.run(), &source.rows, &keep, &output, options))
+            worker.scoring(|options| hinet_train::predict(&self.run(), &source.rows, &keep, &output, options))
         })?;
         Ok(predicted.rows)
     }
 
     /// The encoded inputs of the model into a file; the rows written.
-    fn encode(
-        &self,
-        py: Python<'_>,
-        source: &Source,
-        keep: Vec<String>,
-        output: PathBuf,
-        threads: usize,
-        watch: Watch,
-    ) -> PyResult<u64> {
+    fn encode(&self, py: Python<'_>, source: &Source, written: Written, watch: Watch) -> PyResult<u64> {
+        let Written(keep, output) = written;
         let encoded = watched(py, &watch, |worker| {
-            worker.scoring(threads, |options| hinet_train::encode(&self.run(), &source.rows, &keep, &output, options))
+            worker.scoring(|options| hinet_train::encode(&self.run(), &source.rows, &keep, &output, options))
         })?;
         Ok(encoded.rows)
     }
@@ -113,16 +106,10 @@ impl Run {
     }
 
     /// A look inside on rows, as JSON.
-    fn inspect(
-        &self,
-        py: Python<'_>,
-        source: &Source,
-        rows_per_scenario: usize,
-        importance: bool,
-        watch: Watch,
-    ) -> PyResult<String> {
+    fn inspect(&self, py: Python<'_>, source: &Source, look: Look, watch: Watch) -> PyResult<String> {
+        let Look(rows_per_scenario, importance) = look;
         let seen = watched(py, &watch, |worker| {
-            worker.scoring(0, |score| {
+            worker.scoring(|score| {
                 let options = InspectOptions { rows_per_scenario, importance, score };
                 hinet_train::inspect(&self.run(), Some(&source.rows), options)
             })
@@ -146,7 +133,7 @@ impl Run {
             }
         };
         let done = watched(py, &watch, |worker| {
-            worker.scoring(0, |options| {
+            worker.scoring(|options| {
                 let mut run = self.opened.write().unwrap_or_else(PoisonError::into_inner);
                 let data = CalibrationData { fit: &source.rows, test: None };
                 hinet_train::calibrate(&mut run, data, method, options)

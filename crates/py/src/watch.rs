@@ -35,6 +35,7 @@ pub(crate) struct Worker<'a> {
     /// Whether anybody wants to be told.
     is_heard: bool,
     wants_steps: bool,
+    threads: usize,
     is_enough: bool,
 }
 
@@ -45,6 +46,8 @@ pub(crate) struct Watch {
     tell: Option<Py<PyAny>>,
     /// Whether for each step, too.
     steps: bool,
+    /// Threads that score; 0 takes as many as the machine has cores.
+    threads: usize,
 }
 
 /// Runs `work`. An exception of Ctrl-C or of a callback stops it, and is raised once it has stopped.
@@ -61,6 +64,7 @@ pub(crate) fn watched<T: Send>(
         tasks: Vec::new(),
         is_heard: watch.tell.is_some(),
         wants_steps: watch.steps,
+        threads: watch.threads,
         is_enough: false,
     };
     let stop = &stop;
@@ -130,8 +134,8 @@ impl<'a> Worker<'a> {
     }
 
     /// Options for scoring, whose progress is told.
-    pub(crate) fn scoring<T>(&mut self, threads: usize, work: impl FnOnce(ScoreOptions<'_>) -> T) -> T {
-        let stop = self.stop;
+    pub(crate) fn scoring<T>(&mut self, work: impl FnOnce(ScoreOptions<'_>) -> T) -> T {
+        let (threads, stop) = (self.threads, self.stop);
         work(ScoreOptions { threads, stop, progress: &mut |rows| self.tell("scored", json!({ "rows": rows })) })
     }
 

@@ -396,37 +396,21 @@ impl TrainError {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are about rows, columns and files of rows")]
 fn of_data(error: &DataError) -> ErrorKind {
     match error {
         DataError::Config { .. } | DataError::Expression { .. } => ErrorKind::Config,
         DataError::Io { .. } | DataError::NotFound { .. } => ErrorKind::System,
-        DataError::NoFiles { .. }
-        | DataError::UnknownFormat { .. }
-        | DataError::Format { .. }
-        | DataError::Empty { .. }
-        | DataError::BadRow { .. }
-        | DataError::LineTooLong { .. }
-        | DataError::BadValue { .. }
-        | DataError::UnknownScenario { .. }
-        | DataError::MissingColumn { .. }
-        | DataError::DuplicateColumn { .. }
-        | DataError::Disagreement { .. }
-        | _ => ErrorKind::Data,
+        _ => ErrorKind::Data,
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are about the model and its files")]
 fn of_model(error: &ModelError) -> ErrorKind {
     match error {
         ModelError::UnknownOption { .. } | ModelError::BadOption { .. } => ErrorKind::Config,
         ModelError::Data(error) => of_data(error),
         ModelError::Io(_) => ErrorKind::System,
-        ModelError::MissingFile { .. }
-        | ModelError::Corrupt { .. }
-        | ModelError::Version { .. }
-        | ModelError::State { .. }
-        | ModelError::FolderExists { .. }
-        | ModelError::Untranslatable { .. }
-        | ModelError::Parity { .. }
-        | _ => ErrorKind::Model,
+        _ => ErrorKind::Model,
     }
 }

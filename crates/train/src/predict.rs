@@ -74,8 +74,8 @@ struct Scoring<'r> {
     schema: SchemaRef,
 }
 
-impl Scoring<'_> {
-    fn new<'r>(run: &'r Run, source: &Source, keep: &[String]) -> Result<Scoring<'r>, TrainError> {
+impl<'r> Scoring<'r> {
+    fn new(run: &'r Run, source: &Source, keep: &[String]) -> Result<Scoring<'r>, TrainError> {
         let encoder = &run.artefact.encoder;
         let source = source.with_text_columns(&encoder.text_columns());
         let columns = Columns::new(encoder, [&encoder.columns(Need::Features)[0]].into_iter().chain(keep));

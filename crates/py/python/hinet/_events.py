@@ -100,6 +100,8 @@ class Watch:
     listeners: list[Listener]
     #: Whether each step is told.
     steps: bool = False
+    #: Threads that score; 0 takes as many as there are cores.
+    threads: int = 0
 
     @property
     def tell(self) -> Callable[[str, str], bool] | None:

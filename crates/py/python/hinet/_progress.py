@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from html import escape
 from typing import Any
 
@@ -18,7 +18,7 @@ def is_notebook() -> bool:
     return shell is not None and type(shell).__name__ == "ZMQInteractiveShell"
 
 
-def progress_of(wanted: bool | None) -> list[Callable[[str, Mapping[str, Any]], object]]:
+def progress_of(wanted: bool | None) -> list[Bar]:
     """A bar in a list, or none: without a wish, where somebody sits there."""
     if wanted is False:
         return []

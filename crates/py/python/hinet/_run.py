@@ -19,7 +19,7 @@ from hinet._errors import RunError
 from hinet._events import Watch
 from hinet._explain import Explanation
 from hinet._metrics import Metrics, SplitMetrics
-from hinet._progress import Bar, progress_of
+from hinet._progress import progress_of
 from hinet._tables import Data, Path, source_of
 
 if TYPE_CHECKING:
@@ -96,27 +96,27 @@ class Run:
     def predict_table(self, data: Data, *, keep: Sequence[str] = (), threads: int = 0) -> Table:
         """An Arrow table in the order of the rows: the scenario, the columns ``keep``, and a column ``p_<task>`` for each task."""
         source = source_of(data, "data")
-        with watching() as watch:
-            return self._native.score(source, list(keep), threads, watch)
+        with watching(threads=threads) as watch:
+            return self._native.score(source, list(keep), watch)
 
     def predict_file(self, data: Data, output: Path, *, keep: Sequence[str] = (), threads: int = 0) -> int:
         """What :meth:`predict_table` gives, into a ``.parquet``, ``.csv`` or ``.jsonl`` file; memory does not grow with the rows.
         Returns the rows."""
         source = source_of(data, "data")
-        with watching() as watch:
-            return self._native.predict(source, list(keep), output, threads, watch)
+        with watching(threads=threads) as watch:
+            return self._native.predict(source, (list(keep), output), watch)
 
     def encode_file(self, data: Data, output: Path, *, keep: Sequence[str] = (), threads: int = 0) -> int:
         """The encoded inputs of the model into a file, for who scores elsewhere by an export. Returns the rows."""
         source = source_of(data, "data")
-        with watching() as watch:
-            return self._native.encode(source, list(keep), output, threads, watch)
+        with watching(threads=threads) as watch:
+            return self._native.encode(source, (list(keep), output), watch)
 
     def evaluate(self, data: Data, *, name: str = "data", threads: int = 0) -> SplitMetrics:
         """The metrics of every scenario and task over rows with labels."""
         source = source_of(data, "data")
-        with watching() as watch:
-            told = json.loads(self._native.evaluate(source, name, threads, watch))
+        with watching(threads=threads) as watch:
+            told = json.loads(self._native.evaluate(source, name, watch))
         return SplitMetrics(name, told["splits"][name])
 
     def explain(self, data: Data | None = None, *, rows: int = 4096, importance: bool = False) -> Explanation:
@@ -131,7 +131,7 @@ class Run:
             return Explanation.from_json(seen)
         source = source_of(data, "data")
         with watching() as watch:
-            return Explanation.from_json(self._native.inspect(source, rows, importance, watch))
+            return Explanation.from_json(self._native.inspect(source, (rows, importance), watch))
 
     def calibrate(self, data: Data, *, method: str = "isotonic") -> tuple[SplitMetrics, SplitMetrics]:
         """Fits a curve for each cell on rows that the model was not trained on; scores go through it from now on, here and
@@ -202,12 +202,15 @@ def place_of(out: Path | None, name: str) -> tuple[FilePath, tempfile.TemporaryD
 
 
 @contextlib.contextmanager
-def watching(make: Callable[[list[Any]], Watch] = Watch, *, progress: bool | None = False) -> Iterator[Watch]:
+def watching(
+    make: Callable[[list[Any]], Watch] = Watch, *, progress: bool | None = False, threads: int = 0
+) -> Iterator[Watch]:
     """A watch with a progress bar, if there shall be one, that is taken away in the end."""
     bars: list[Any] = progress_of(progress)
+    watch = make(bars)
+    watch.threads = threads
     try:
-        yield make(bars)
+        yield watch
     finally:
         for bar in bars:
-            if isinstance(bar, Bar):
-                bar.close()
+            bar.close()
