@@ -7,7 +7,7 @@ PEERS ?=
 LOAD ?=
 FUZZ_SECONDS ?= 600
 
-.PHONY: check format spelling lint docs book test bench bench-peers bench-load instructions long-files fuzz verify-long
+.PHONY: check format spelling lint docs book test bench bench-peers bench-load instructions long-files fuzz verify-long wheel
 
 # What CI runs, cheapest first.
 check: format spelling long-files lint docs test
@@ -66,7 +66,26 @@ fuzz:
 	mkdir -p crates/serve/fuzz/corpus
 	cd crates/serve && cargo +nightly fuzz run requests fuzz/corpus fuzz/seeds -- -max_total_time=$(FUZZ_SECONDS) -timeout=20 -rss_limit_mb=4096
 
+# The wheel and the source distribution of the Python package, into target/wheels, and the wheel tried in an environment of its
+# own. MANYLINUX=1 builds against an old glibc by way of zig, for any Linux of the last ten years.
+WHEELS := $(CURDIR)/target/wheels
+TOOLS := $(CURDIR)/target/wheel-tools
+CLEAN := $(CURDIR)/target/wheel-clean
+wheel:
+	rm -rf $(WHEELS) $(CLEAN)
+	$(PYTHON) -m venv $(TOOLS)
+	$(TOOLS)/bin/pip install --quiet maturin==1.16.0 $(if $(MANYLINUX),ziglang==0.17.1)
+	cd crates/py && $(TOOLS)/bin/maturin sdist --out $(WHEELS)
+	cd crates/py && PATH="$(TOOLS)/bin:$$PATH" $(TOOLS)/bin/maturin build --release --locked --out $(WHEELS) \
+	    $(if $(MANYLINUX),--zig --compatibility manylinux2014)
+	$(PYTHON) -m venv $(CLEAN)
+	$(CLEAN)/bin/pip install --quiet $(WHEELS)/*.whl pandas pyarrow
+	cd $(CLEAN) && bin/python $(CURDIR)/tests/python/smoke.py
+	@ls -l $(WHEELS)
+
 # What takes long, by hand; results go into docs/results.md and docs/performance.md.
 verify-long:
 	cargo build --release --locked -p hinet
 	benches/verify_long.sh target/release/hinet
+	$(MAKE) wheel
+	$(CLEAN)/bin/python benches/python_stream.py

@@ -13,13 +13,14 @@
 //!
 //! A test without its means prints `SKIPPED <test>: <reason>`, adds that line to the file that `HINET_SKIPPED` names
 //! (`make test` sets it and lists them), and passes. Where `HINET_TEST_REQUIRE` (a comma list of `shared`, `python`,
-//! `browser`) names the means, it fails instead.
+//! `torch`, `browser`) names the means, it fails instead.
 #![allow(dead_code)] // each test binary includes the whole file and uses the part it needs
 
 use std::env;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::path::PathBuf;
+use std::process::Command;
 
 /// The folder with `kuairand-pure/` and `coupon/`, from `HINET_SHARED_DATA`.
 pub(crate) fn shared_data(test: &str) -> Option<PathBuf> {
@@ -30,6 +31,17 @@ pub(crate) fn shared_data(test: &str) -> Option<PathBuf> {
 pub(crate) fn python(test: &str) -> Option<PathBuf> {
     folder_or_file("HINET_TEST_PYTHON").or_else(|| {
         skip(test, "python", "set HINET_TEST_PYTHON to a Python with the packages of tests/requirements.txt")
+    })
+}
+
+/// That interpreter, where it has PyTorch too, which is gigabytes.
+pub(crate) fn torch(test: &str) -> Option<PathBuf> {
+    let has_torch = |python: &PathBuf| {
+        let find = "import importlib.util, sys; sys.exit(importlib.util.find_spec('torch') is None)";
+        Command::new(python).args(["-c", find]).status().is_ok_and(|status| status.success())
+    };
+    folder_or_file("HINET_TEST_PYTHON").filter(has_torch).or_else(|| {
+        skip(test, "torch", "set HINET_TEST_PYTHON to a Python with tests/requirements.txt, and torch besides")
     })
 }
 

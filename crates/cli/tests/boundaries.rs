@@ -11,6 +11,7 @@ const FORBIDDEN: &[(&str, &[&str])] = &[
     ("hinet-train", &["clap", "indicatif", "tokio", "hyper", "axum", "tonic", "pyo3"]),
     ("hinet-serve", &["hinet-train", "toml", "clap", "pyo3"]),
     ("hinet", &["pyo3"]),
+    ("hinet-py", &["hinet-serve", "clap", "indicatif", "tokio", "hyper", "axum", "tonic"]),
 ];
 
 #[test]

@@ -162,6 +162,19 @@ pub enum DataError {
     },
 }
 
+/// Where in the data an error is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Place<'a> {
+    /// The file, or what stands for one in memory.
+    pub file: Option<&'a Path>,
+    /// The row, from 1.
+    pub row: Option<u64>,
+    /// The column.
+    pub column: Option<&'a str>,
+    /// The cell's text, shortened where it is long.
+    pub value: Option<&'a str>,
+}
+
 impl DataError {
     /// Whether the question was wrong rather than the data: a path, column, expression or setting that the user can correct in the
     /// experiment file or on the command line. Programs exit with 2 for these, with 1 for the others.
@@ -182,6 +195,32 @@ impl DataError {
             | DataError::UnknownScenario { .. }
             | DataError::DuplicateColumn { .. }
             | DataError::Disagreement { .. } => false,
+        }
+    }
+
+    /// Where in the data it is, as far as it is anywhere.
+    #[must_use]
+    pub fn place(&self) -> Place<'_> {
+        let nowhere = Place::default();
+        match self {
+            DataError::NotFound { path, .. }
+            | DataError::NoFiles { path, .. }
+            | DataError::UnknownFormat { path }
+            | DataError::Io { path, .. } => Place { file: Some(path), ..nowhere },
+            DataError::Format { file, .. } | DataError::Empty { file, .. } | DataError::LineTooLong { file, .. } => {
+                Place { file: Some(file), ..nowhere }
+            }
+            DataError::BadRow { file, row, .. } => Place { file: Some(file), row: Some(*row), ..nowhere },
+            DataError::BadValue { file, row, column, value, .. }
+            | DataError::UnknownScenario { file, row, column, value, .. } => {
+                Place { file: Some(file), row: Some(*row), column: Some(column), value: Some(value) }
+            }
+            DataError::MissingColumn { file, column, .. }
+            | DataError::DuplicateColumn { file, column }
+            | DataError::Disagreement { file, column, .. } => {
+                Place { file: Some(file), column: Some(column), ..nowhere }
+            }
+            DataError::Expression { .. } | DataError::Config { .. } => nowhere,
         }
     }
 

@@ -17,7 +17,7 @@ mod work;
 pub use batch::{Batch, Column};
 pub use durable::{find_folder, replace_folder, sync_folder, write_atomic, write_atomic_with, write_synced};
 pub use encoder::{EncodeCounts, Encoder, FeatureCounts, InputColumn, InputKind, LabelCounts, Need, RowEncoder};
-pub use error::DataError;
+pub use error::{DataError, Place};
 pub use expression::Expression;
 pub use guess::{ColumnGuess, FeatureKind, Guess, GuessOptions, Role};
 pub use schema::{
@@ -26,7 +26,7 @@ pub use schema::{
     UnknownConfig, UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
 };
 pub use seed::Seed;
-pub use source::{Chunk, Limits, Order, RequestColumns, RowStream, Rows, Source};
+pub use source::{Chunk, Limits, Order, RequestColumns, RowStream, Rows, Source, Tables};
 pub use split::{Part, PartRows, Split, SplitBy, SplitConfig};
 pub use stream::{Batches, StreamConfig, TrainStream, in_order};
 pub use synth::{

@@ -9,11 +9,14 @@ mod columns;
 mod csv;
 mod json;
 mod kind;
+mod memory;
 mod parquet;
 mod paths;
 mod request;
 mod rows;
+mod spool;
 mod stream;
+mod tables;
 mod text;
 
 use std::path::{Path, PathBuf};
@@ -29,7 +32,9 @@ use self::kind::Single;
 use self::paths::DataFile;
 pub use self::request::RequestColumns;
 pub use self::rows::Rows;
+use self::spool::Spool;
 pub use self::stream::RowStream;
+pub use self::tables::Tables;
 use crate::error::DataError;
 use crate::split::{Part, Split};
 
@@ -73,16 +78,19 @@ struct Inner {
 enum Storage {
     /// Parallel to the files.
     Files(Vec<DataFile>),
-    /// Parallel to the chunks.
-    Memory(Vec<RecordBatch>),
+    /// A Parquet file that holds what came as a stream, under the stream's name.
+    Spooled(Spool),
+    /// Parallel to the chunks: the pieces of each, with the columns of one table.
+    Memory(Vec<Vec<RecordBatch>>),
 }
 
-/// What is read in one go, and permuted by [`Order::Shuffled`]: a row group of a Parquet file, or a whole text file.
+/// What is read in one go, and permuted by [`Order::Shuffled`]: a row group of a Parquet file, a whole text file, or so many rows of a
+/// table in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Chunk {
     /// Index into [`Source::files`].
     pub file: usize,
-    /// The row group, for Parquet; the batch, in memory.
+    /// The row group, for Parquet; the chunk's number, in memory.
     pub row_group: Option<usize>,
     /// 1-based number of its first row in the file.
     pub first_row: u64,
@@ -155,15 +163,49 @@ impl Source {
     /// A source in memory. `name` stands for the file in messages; each batch is a chunk. All batches must have the columns of the first.
     pub fn from_batches(name: &str, batches: Vec<RecordBatch>) -> Source {
         let schema = batches.first().map_or_else(|| Arc::new(Schema::empty()), RecordBatch::schema);
+        Source::in_memory(name, &schema, batches.into_iter().map(|batch| vec![batch]).collect())
+    }
+
+    /// A table in memory, none of whose cells are copied. `name` stands for the file in messages. However its rows are cut into batches, it
+    /// is read as the Parquet file that pandas and pyarrow write of it: in chunks of 1,048,576 rows.
+    ///
+    /// # Errors
+    /// If it has no rows, or two columns of one name.
+    pub fn from_table(name: &str, schema: &SchemaRef, batches: &[RecordBatch]) -> Result<Source, DataError> {
+        memory::check(Path::new(name), schema, batches)?;
+        Ok(Source::in_memory(name, schema, memory::cut(batches, memory::CHUNK_ROWS)))
+    }
+
+    /// What comes as a stream and can be read only once, by way of a temporary Parquet file in `folder` (or where the system keeps such),
+    /// which goes when the last clone of the source does. It is read as [`from_table`](Source::from_table) would be; only a few megabytes
+    /// of it are in memory at a time.
+    ///
+    /// # Errors
+    /// If the stream fails, has no rows or two columns of one name, or the file cannot be written.
+    pub fn from_stream(
+        name: &str,
+        schema: &SchemaRef,
+        batches: impl Iterator<Item = Result<RecordBatch, ArrowError>>,
+        folder: Option<&Path>,
+    ) -> Result<Source, DataError> {
+        let spool = Spool::write(Path::new(name), schema, batches, folder)?;
+        let described = Described::of(spool.file(), &Limits::default())?;
+        let (mut columns, chunks) = (Columns::default(), described.chunks(0));
+        columns.add(spool.file(), described)?;
+        let files = vec![PathBuf::from(name)];
+        Ok(Source::new(Inner { columns, files, storage: Storage::Spooled(spool), chunks, limits: Limits::default() }))
+    }
+
+    fn in_memory(name: &str, schema: &SchemaRef, pieces: Vec<Vec<RecordBatch>>) -> Source {
         let mut first_row = 1;
-        let mut chunks = Vec::with_capacity(batches.len());
-        for (index, batch) in batches.iter().enumerate() {
-            let rows = batch.num_rows() as u64;
+        let mut chunks = Vec::with_capacity(pieces.len());
+        for (index, chunk) in pieces.iter().enumerate() {
+            let rows = chunk.iter().map(|piece| piece.num_rows() as u64).sum();
             chunks.push(Chunk { file: 0, row_group: Some(index), first_row, rows: Some(rows) });
             first_row += rows;
         }
-        let columns = Columns::fixed(&schema);
-        let (files, storage) = (vec![PathBuf::from(name)], Storage::Memory(batches));
+        let columns = Columns::fixed(schema);
+        let (files, storage) = (vec![PathBuf::from(name)], Storage::Memory(pieces));
         Source::new(Inner { columns, files, storage, chunks, limits: Limits::default() })
     }
 
@@ -256,8 +298,8 @@ impl Source {
         self.part.as_ref().map(|(split, part)| (split.as_ref(), *part))
     }
 
-    /// Whether its rows stand in files and not in memory.
-    pub(crate) fn is_in_files(&self) -> bool {
+    /// Whether its rows stand in files of the user's, rather than in memory or in a file of our own.
+    pub fn is_in_files(&self) -> bool {
         matches!(self.inner.storage, Storage::Files(_))
     }
 

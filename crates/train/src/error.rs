@@ -268,7 +268,77 @@ pub enum TrainError {
     },
 }
 
+/// What an error is about, for callers that tell kinds apart without knowing every variant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// What the experiment says.
+    Config,
+    /// A row, a column, or a file of rows that is not what it should be.
+    Data,
+    /// The files of a trained model, or what cannot be done with it.
+    Model,
+    /// A run folder: there already, of another experiment, not finished, damaged.
+    Run,
+    /// Training came to nothing: a task of one class, a loss that is no number.
+    Training,
+    /// The system: a file that cannot be read or written, threads that cannot be had.
+    System,
+    /// The caller asked to stop.
+    Interrupted,
+}
+
 impl TrainError {
+    /// What the error is about.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            TrainError::Compared { source, .. }
+            | TrainError::Trial { source, .. }
+            | TrainError::NotEvaluated { source, .. } => source.kind(),
+            TrainError::Data(error) => of_data(error),
+            TrainError::Model(error) => of_model(error),
+            TrainError::Optimiser(_)
+            | TrainError::Comparison { .. }
+            | TrainError::Experiment(_)
+            | TrainError::Tuning { .. }
+            | TrainError::OutputFormat { .. }
+            | TrainError::OutputColumn { .. } => ErrorKind::Config,
+            TrainError::NoRows { .. } | TrainError::TooFewToCalibrate { .. } => ErrorKind::Data,
+            TrainError::RunExists { .. }
+            | TrainError::NotARun { .. }
+            | TrainError::NotFinished { .. }
+            | TrainError::NoPart { .. }
+            | TrainError::ConfigChanged { .. }
+            | TrainError::DataChanged { .. }
+            | TrainError::Damaged { .. } => ErrorKind::Run,
+            TrainError::Metrics(_)
+            | TrainError::OneClass { .. }
+            | TrainError::LossNotFinite { .. }
+            | TrainError::GradientNotFinite { .. } => ErrorKind::Training,
+            TrainError::Io { .. }
+            | TrainError::Threads { .. }
+            | TrainError::OutputFolder { .. }
+            | TrainError::Output { .. } => ErrorKind::System,
+            TrainError::Interrupted { .. }
+            | TrainError::InterruptedEarly
+            | TrainError::ComparisonStopped { .. }
+            | TrainError::TuningStopped { .. } => ErrorKind::Interrupted,
+        }
+    }
+
+    /// The error about data that this one is, or was caused by.
+    #[must_use]
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the others say nothing of data")]
+    pub fn about_data(&self) -> Option<&DataError> {
+        match self {
+            TrainError::Data(error) | TrainError::Model(ModelError::Data(error)) => Some(error),
+            TrainError::Compared { source, .. }
+            | TrainError::Trial { source, .. }
+            | TrainError::NotEvaluated { source, .. } => source.about_data(),
+            _ => None,
+        }
+    }
+
     /// Whether the user asked for something impossible (exit code 2), rather than something failing (exit code 1).
     #[must_use]
     pub fn is_usage(&self) -> bool {
@@ -323,5 +393,24 @@ impl TrainError {
     /// For `map_err`: an [`TrainError::Io`] about this file.
     pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> TrainError + '_ {
         |source| TrainError::Io { path: path.to_owned(), source }
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are about rows, columns and files of rows")]
+fn of_data(error: &DataError) -> ErrorKind {
+    match error {
+        DataError::Config { .. } | DataError::Expression { .. } => ErrorKind::Config,
+        DataError::Io { .. } | DataError::NotFound { .. } => ErrorKind::System,
+        _ => ErrorKind::Data,
+    }
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others are about the model and its files")]
+fn of_model(error: &ModelError) -> ErrorKind {
+    match error {
+        ModelError::UnknownOption { .. } | ModelError::BadOption { .. } => ErrorKind::Config,
+        ModelError::Data(error) => of_data(error),
+        ModelError::Io(_) => ErrorKind::System,
+        _ => ErrorKind::Model,
     }
 }

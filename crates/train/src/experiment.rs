@@ -30,7 +30,7 @@ mod tuned;
 use std::ops::Range;
 use std::path::Path;
 
-use hinet_data::{DataConfig, FeatureConfig, ScenarioConfig, SchemaConfig, TaskConfig};
+use hinet_data::{DataConfig, FeatureConfig, ScenarioConfig, SchemaConfig, Tables, TaskConfig};
 use hinet_model::ModelConfig;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -110,6 +110,8 @@ pub struct Experiment {
     pub train: TrainConfig,
     /// What early stopping and the choice of the best weights look at; `None` without validation rows.
     pub monitor: Option<Monitor>,
+    /// The tables in memory that `memory:` paths of `data` stand for. No file says them.
+    pub tables: Tables,
 }
 
 impl Experiment {
@@ -129,6 +131,20 @@ impl Experiment {
         Experiment::from_sources(&Sources { file: path, text, sets, late: 0, fragment: None }, None)
     }
 
+    /// Like [`Experiment::parse`] for what would be an experiment file, written as JSON. Problems are shown in the TOML that says the same.
+    ///
+    /// # Errors
+    /// With all that is wrong in it, or if it is no JSON.
+    pub fn parse_json(json: &str, path: &Path) -> Result<Experiment, ExperimentError> {
+        Experiment::parse(&toml_of(json, path)?, path, &[])
+    }
+
+    /// The same experiment on tables in memory.
+    #[must_use]
+    pub fn with_tables(self, tables: Tables) -> Experiment {
+        Experiment { tables, ..self }
+    }
+
     /// The experiment of one model of a comparison, named after it: a preset, a name of `[compare.models]`, or a TOML
     /// file whose `[model]` and `[train]` count. All else is the file's own; see [`CompareConfig`]. A value of the command
     /// line for a key of `train` is put over what the model says, one for a key of `model` under it.
@@ -136,10 +152,22 @@ impl Experiment {
     /// # Errors
     /// If there is no such model, and otherwise like [`Experiment::load`].
     pub fn load_model(path: &Path, sets: &[(String, String)], model: &str) -> Result<Experiment, ExperimentError> {
-        let text = text_of(path)?;
+        Experiment::parse_model(&text_of(path)?, path, sets, model)
+    }
+
+    /// Like [`Experiment::load_model`] for a text that stands, or might stand, in the file `path`.
+    ///
+    /// # Errors
+    /// If there is no such model, and otherwise like [`Experiment::load`].
+    pub fn parse_model(
+        text: &str,
+        path: &Path,
+        sets: &[(String, String)],
+        model: &str,
+    ) -> Result<Experiment, ExperimentError> {
         let item = Item::read(model)?;
         let (sets, late) = compared::for_all_models(sets);
-        let sources = Sources { file: path, text: &text, sets: &sets, late, fragment: item.fragment() };
+        let sources = Sources { file: path, text, sets: &sets, late, fragment: item.fragment() };
         Experiment::from_sources(&sources, Some(&item))
     }
 
@@ -191,6 +219,7 @@ impl Experiment {
             model: model.config,
             train: file.train,
             monitor: None,
+            tables: Tables::default(),
         };
         if experiment.has_valid() {
             let written = experiment.train.monitor.get_or_insert_with(|| "mean_auc".to_owned());
@@ -242,6 +271,20 @@ pub fn read_config<T: JsonSchema + DeserializeOwned>(
     let place = |(key, message): (String, String)| Mismatch { at: tree.deepest(&key).at.clone(), key, message };
     let found: Vec<Mismatch> = meaning(&config).into_iter().map(place).collect();
     if found.is_empty() { Ok(config) } else { Err(sources.invalid(found)) }
+}
+
+/// An experiment file that says what this JSON says.
+///
+/// # Errors
+/// If it is no JSON, or holds numbers that TOML has not.
+pub fn toml_of(json: &str, path: &Path) -> Result<String, ExperimentError> {
+    emit::from_json(json).map_err(|error| {
+        let sources = Sources { file: path, text: "", sets: &[], late: 0, fragment: None };
+        let problem = sources.problem(&tree::Origin::File(0..0), "", error.to_string());
+        ExperimentError::Invalid {
+            problems: vec![Problem { line: None, column: None, excerpt: String::new(), ..problem }],
+        }
+    })
 }
 
 fn parse(text: &str, sources: &Sources<'_>) -> Result<Node, ExperimentError> {

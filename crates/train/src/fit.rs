@@ -40,7 +40,7 @@ pub(crate) use resume::same_config;
 use session::{Session, Start};
 use state::State;
 
-pub use observer::{Evaluated, Observer, Progress, Quiet, RunSize, Stage};
+pub use observer::{Evaluated, Observer, Progress, Quiet, RunSize, Stage, StepDone};
 pub use timing::{Seconds, Timing, peak_rss_mb};
 
 /// What surrounds a fit and does not change its result.

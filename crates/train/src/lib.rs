@@ -32,16 +32,17 @@ pub use compare::{
     SeesawRow, Spread, Verdict, compare, compare_runs,
 };
 pub use encode::encode;
-pub use error::TrainError;
+pub use error::{ErrorKind, TrainError};
 pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
     CONFIG_VERSION, CompareConfig, Experiment, ExperimentError, ExperimentFile, Monitor, MonitoredMetric, Problem,
     Setting, Tracker, TrainConfig, TuneConfig, TuneRange, TuneStrategy, Tuning, config_reference, json_schema,
-    read_config, reference_of, schema_of,
+    read_config, reference_of, schema_of, toml_of,
 };
 pub use export::{RunExport, export_run};
 pub use fit::{
-    Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, Summary, Timing, fit, peak_rss_mb,
+    Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, StepDone, Summary, Timing, fit,
+    peak_rss_mb,
 };
 pub use hinet_tape::{InstructionsError, instructions};
 pub use inspect::{
@@ -52,7 +53,7 @@ pub use metrics::{
     Cell, Metrics, MetricsBuilder, MetricsError, MetricsOptions, Reliability, ReliabilityBin, SplitMetrics,
     UNKNOWN_SCENARIO,
 };
-pub use predict::{Predicted, predict};
+pub use predict::{Predicted, predict, score};
 pub use report::{comparison_page, grouped, write_report};
 pub use run_folder::RunFolder;
 pub use step::{Step, StepConfig, StepSeconds, TaskLoss};

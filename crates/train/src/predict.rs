@@ -1,4 +1,4 @@
-//! Scores for every row of a source, written to a file in the order of the input.
+//! Scores for every row of a source in the order of the input, written to a file or kept in memory.
 
 mod ahead;
 mod writer;
@@ -8,12 +8,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Float32Array, RecordBatch};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::error::ArrowError;
 use hinet_data::{Batch, EncodeCounts, Encoder, Need, Order, Source};
 
 use crate::TrainError;
 use crate::evaluate::{Run, ScoreOptions, Scorer};
 use crate::pool::pool;
-pub(crate) use ahead::{encoded_ahead, write_encoded};
+pub(crate) use ahead::{each_encoded, encoded_ahead, write_encoded};
 pub(crate) use writer::{Format, TableWriter};
 
 /// What a prediction did.
@@ -39,28 +40,82 @@ pub fn predict(
     options: ScoreOptions<'_>,
 ) -> Result<Predicted, TrainError> {
     check_output(output)?;
-    let encoder = &run.artefact.encoder;
-    let source = source.with_text_columns(&encoder.text_columns());
-    let columns = Columns::new(encoder, [&encoder.columns(Need::Features)[0]].into_iter().chain(keep));
-    let tasks = run.artefact.model.layout.tasks.iter().map(|task| format!("p_{}", task.name));
-    let scores = tasks.map(|name| Field::new(name, DataType::Float32, false)).collect();
-    let rows = source.read(&columns.read, Order::InFile)?;
-    let schema = columns.schema(&source, scores)?;
-    let pool = pool(options.threads)?;
-    let groups = encoder.layout().groups();
-    encoded_ahead(
-        encoder,
-        rows,
-        |batch| batch.grouped(groups),
-        |encoded| {
-            pool.install(|| {
-                let mut scorer = Scorer::new(&run.artefact.model);
-                write_encoded(encoded, (output, &schema), options, |input, batch| {
-                    table(&schema, input, batch, scorer.score(batch))
+    let scoring = Scoring::new(run, source, keep)?;
+    let mut writer = TableWriter::create(output, &scoring.schema)?;
+    let predicted = scoring.each(options, |batch| writer.write(&batch))?;
+    writer.finish()?;
+    Ok(predicted)
+}
+
+/// Scores every row of a source: the columns that [`predict`] writes, as batches in memory.
+///
+/// # Errors
+/// As [`predict`], but for the output.
+pub fn score(
+    run: &Run,
+    source: &Source,
+    keep: &[String],
+    options: ScoreOptions<'_>,
+) -> Result<(SchemaRef, Vec<RecordBatch>), TrainError> {
+    let scoring = Scoring::new(run, source, keep)?;
+    let mut batches = Vec::new();
+    scoring.each(options, |batch| {
+        batches.push(batch);
+        Ok(())
+    })?;
+    Ok((scoring.schema, batches))
+}
+
+/// Rows about to be scored, and the table that comes of it.
+struct Scoring<'r> {
+    run: &'r Run,
+    source: Source,
+    columns: Columns,
+    schema: SchemaRef,
+}
+
+impl<'r> Scoring<'r> {
+    fn new(run: &'r Run, source: &Source, keep: &[String]) -> Result<Scoring<'r>, TrainError> {
+        let encoder = &run.artefact.encoder;
+        let source = source.with_text_columns(&encoder.text_columns());
+        let columns = Columns::new(encoder, [&encoder.columns(Need::Features)[0]].into_iter().chain(keep));
+        // A column that is not there is found before what it would be called.
+        source.read(&columns.read, Order::InFile)?;
+        let tasks = run.artefact.model.layout.tasks.iter().map(|task| format!("p_{}", task.name));
+        let scores = tasks.map(|name| Field::new(name, DataType::Float32, false)).collect();
+        let schema = columns.schema(&source, scores)?;
+        Ok(Scoring { run, source, columns, schema })
+    }
+
+    /// Hands over the table batch by batch.
+    fn each(
+        &self,
+        options: ScoreOptions<'_>,
+        mut put: impl FnMut(RecordBatch) -> Result<(), TrainError> + Send,
+    ) -> Result<Predicted, TrainError> {
+        let rows = self.source.read(&self.columns.read, Order::InFile)?;
+        let pool = pool(options.threads)?;
+        let (encoder, model) = (&self.run.artefact.encoder, &self.run.artefact.model);
+        let groups = encoder.layout().groups();
+        encoded_ahead(
+            encoder,
+            rows,
+            |batch| batch.grouped(groups),
+            |encoded| {
+                pool.install(|| {
+                    let mut scorer = Scorer::new(model);
+                    each_encoded(encoded, options, |input, batch| {
+                        put(table(&self.schema, input, batch, scorer.score(batch)).map_err(|e| self.failed(&e))?)
+                    })
                 })
-            })
-        },
-    )
+            },
+        )
+    }
+
+    fn failed(&self, error: &ArrowError) -> TrainError {
+        let path = self.source.files().first().cloned().unwrap_or_default();
+        TrainError::Output { path, reason: error.to_string() }
+    }
 }
 
 /// Refuses an output of an unknown format, or in a folder that is not there.
@@ -104,12 +159,7 @@ impl Columns {
 }
 
 /// The kept columns of the input beside the scores, which are put back into its order.
-fn table(
-    schema: &SchemaRef,
-    input: &RecordBatch,
-    batch: &Batch,
-    scores: &[f32],
-) -> Result<RecordBatch, arrow::error::ArrowError> {
+fn table(schema: &SchemaRef, input: &RecordBatch, batch: &Batch, scores: &[f32]) -> Result<RecordBatch, ArrowError> {
     let tasks = scores.len() / batch.rows.max(1);
     let kept = schema.fields().len() - tasks;
     let mut columns: Vec<ArrayRef> = input.columns()[..kept].to_vec();

@@ -11,7 +11,7 @@ use super::csv::CsvReader;
 use super::json::JsonReader;
 use super::parquet::{ParquetFile, RowGroup};
 use super::paths::Format;
-use super::{BATCH_ROWS, Order, Rows, Source, Storage, arrange};
+use super::{BATCH_ROWS, Chunk, Order, Rows, Source, Storage, arrange};
 use crate::error::DataError;
 use crate::seed::shuffle;
 use crate::work::Work;
@@ -42,7 +42,10 @@ struct OpenChunk {
 }
 
 enum Reader {
-    Memory { rest: RecordBatch },
+    /// The pieces still to read, the next one last.
+    Memory {
+        rest: Vec<RecordBatch>,
+    },
     Parquet(Box<RowGroup>),
     Csv(Box<CsvReader>),
     Json(Box<JsonReader>),
@@ -116,30 +119,37 @@ impl RowStream {
     }
 
     fn open_chunk(&mut self, index: usize) -> Result<OpenChunk, DataError> {
-        let inner = &self.source.inner;
+        let inner = Arc::clone(&self.source.inner);
         let chunk = &inner.chunks[index];
         let path: Arc<Path> = inner.files[chunk.file].as_path().into();
         let reader = match &inner.storage {
-            Storage::Memory(batches) => Reader::Memory { rest: self.arranged(&batches[index], &path)? },
+            Storage::Memory(chunks) => {
+                let pieces = chunks[index].iter().rev().map(|piece| self.arranged(piece, &path));
+                Reader::Memory { rest: pieces.collect::<Result<_, _>>()? }
+            }
+            Storage::Spooled(spool) => self.parquet(chunk, &spool.file().path.as_path().into())?,
             Storage::Files(files) => {
                 let (file, limits) = (&files[chunk.file], &inner.limits);
                 match file.format {
                     Format::Csv => Reader::Csv(Box::new(CsvReader::open(file, &path, &self.read, limits)?)),
                     Format::JsonLines => Reader::Json(Box::new(JsonReader::open(file, &path, &self.read, limits)?)),
-                    Format::Parquet => {
-                        let opened = match self.parquet.take().filter(|(known, _)| *known == chunk.file) {
-                            Some((_, opened)) => opened,
-                            None => ParquetFile::open(&path, &self.source.schema)?,
-                        };
-                        let (group, rows) = (chunk.row_group.unwrap_or(0), chunk.rows.unwrap_or(0));
-                        let reader = opened.row_group(group, rows, &self.read, self.parts)?;
-                        self.parquet = Some((chunk.file, opened));
-                        Reader::Parquet(Box::new(reader))
-                    }
+                    Format::Parquet => self.parquet(chunk, &path)?,
                 }
             }
         };
         Ok(OpenChunk { reader, file: chunk.file, path, next_row: chunk.first_row })
+    }
+
+    /// A row group of the Parquet file at `path`.
+    fn parquet(&mut self, chunk: &Chunk, path: &Arc<Path>) -> Result<Reader, DataError> {
+        let opened = match self.parquet.take().filter(|(known, _)| *known == chunk.file) {
+            Some((_, opened)) => opened,
+            None => ParquetFile::open(path, &self.source.schema)?,
+        };
+        let (group, rows) = (chunk.row_group.unwrap_or(0), chunk.rows.unwrap_or(0));
+        let reader = opened.row_group(group, rows, &self.read, self.parts)?;
+        self.parquet = Some((chunk.file, opened));
+        Ok(Reader::Parquet(Box::new(reader)))
     }
 
     fn arranged(&self, batch: &RecordBatch, path: &Path) -> Result<RecordBatch, DataError> {
@@ -166,10 +176,12 @@ impl Reader {
             Reader::Csv(reader) => reader.next_batch(),
             Reader::Json(reader) => reader.next_batch(),
             Reader::Memory { rest } => {
-                let taken = rest.num_rows().min(BATCH_ROWS);
-                let batch = rest.slice(0, taken);
-                *rest = rest.slice(taken, rest.num_rows() - taken);
-                Ok((taken > 0).then_some(batch))
+                let Some(piece) = rest.pop() else { return Ok(None) };
+                let taken = piece.num_rows().min(BATCH_ROWS);
+                if taken < piece.num_rows() {
+                    rest.push(piece.slice(taken, piece.num_rows() - taken));
+                }
+                Ok(Some(piece.slice(0, taken)))
             }
         }
     }

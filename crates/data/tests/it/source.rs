@@ -469,3 +469,57 @@ fn shared_files_are_read_as_they_are() {
     let rows: usize = coupons.read(&columns, Order::InFile).unwrap().map(|rows| rows.unwrap().len()).sum();
     assert_eq!(rows, 12_684);
 }
+
+/// A column of so many rows, in batches of another length than chunks have.
+fn flags(rows: usize) -> Vec<RecordBatch> {
+    let cells = |rows: usize| -> ArrayRef { Arc::new(arrow::array::Int8Array::from(vec![1; rows])) };
+    let lengths = (0..rows).step_by(300_000).map(|first| 300_000.min(rows - first));
+    lengths.map(|length| batch(vec![("flag", cells(length))])).collect()
+}
+
+#[test]
+fn a_table_and_its_stream_are_read_in_chunks_of_the_rows_that_others_put_into_a_row_group() {
+    let batches = flags((1 << 20) + 5);
+    let schema = batches[0].schema();
+    let table = Source::from_table("<t>", &schema, &batches).unwrap();
+    let stream = Source::from_stream("<t>", &schema, batches.into_iter().map(Ok), None).unwrap();
+    for source in [table, stream] {
+        let chunks: Vec<(u64, Option<u64>)> =
+            source.chunks().iter().map(|chunk| (chunk.first_row, chunk.rows)).collect();
+        assert_eq!(chunks, [(1, Some(1 << 20)), ((1 << 20) + 1, Some(5))]);
+        let last = source.read(&["flag".to_owned()], Order::InFile).unwrap().last().unwrap().unwrap();
+        assert_eq!((last.number(4), last.file.as_ref()), ((1 << 20) + 5, Path::new("<t>")));
+        assert!(!source.is_in_files());
+    }
+}
+
+#[test]
+fn a_spooled_stream_is_a_file_that_goes_with_its_last_clone() {
+    let folder = Folder::new();
+    let batches = flags(10);
+    let schema = batches[0].schema();
+    let source = Source::from_stream("<s>", &schema, batches.into_iter().map(Ok), Some(&folder.path(""))).unwrap();
+    let left = || fs::read_dir(folder.path("")).unwrap().count();
+    let clone = source.clone();
+    drop(source);
+    assert_eq!((left(), clone.rows()), (1, Some(10)));
+    drop(clone);
+    assert_eq!(left(), 0);
+}
+
+#[test]
+fn a_stream_that_fails_or_has_nothing_is_refused_and_leaves_nothing() {
+    let folder = Folder::new();
+    let batches = flags(10);
+    let schema = batches[0].schema();
+    let spool = |batches: Vec<Result<RecordBatch, arrow::error::ArrowError>>| {
+        Source::from_stream("<s>", &schema, batches.into_iter(), Some(&folder.path(""))).unwrap_err().to_string()
+    };
+    let broken = arrow::error::ArrowError::ComputeError("the cable was cut".to_owned());
+    let error = spool(vec![Ok(batches[0].clone()), Err(broken)]);
+    assert!(error.starts_with("<s> cannot be read as a stream of Arrow batches") && error.contains("cable"), "{error}");
+    assert_eq!(spool(Vec::new()), "<s> has columns but no rows");
+    assert_eq!(fs::read_dir(folder.path("")).unwrap().count(), 0);
+    let empty = Source::from_table("<t>", &schema, &[]).unwrap_err();
+    assert_eq!(empty.to_string(), "<t> has columns but no rows");
+}

@@ -65,6 +65,17 @@ pub(super) fn to_toml(experiment: &Experiment) -> String {
     text_of(&entries)
 }
 
+/// The TOML that says what a JSON object says, `null` left out.
+pub(super) fn from_json(json: &str) -> Result<String, serde_json::Error> {
+    let tree: Ordered = serde_json::from_str(json)?;
+    match tree {
+        Ordered::Table(entries) => Ok(text_of(&entries)),
+        Ordered::Null | Ordered::Scalar(_) | Ordered::List(_) => {
+            Err(serde::de::Error::custom("expected an object of keys and values"))
+        }
+    }
+}
+
 /// The options of both slots, side by side as they stand beside a preset.
 fn beside_preset(model: Vec<(String, Ordered)>) -> Vec<(String, Ordered)> {
     let mut options = Vec::new();

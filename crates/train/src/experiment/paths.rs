@@ -1,6 +1,9 @@
-//! Relative paths become absolute: from the folder of the file, or from the working directory where `--set` gave them.
+//! Relative paths become absolute: from the folder of the file, or from the working directory where `--set` gave them. What stands for
+//! a table in memory is no path.
 
 use std::path::{Path, PathBuf};
+
+use hinet_data::Tables;
 
 use super::strict::Mismatch;
 use super::tree::{Node, Origin, Value};
@@ -28,6 +31,9 @@ pub(super) fn resolve(tree: &mut Node, file: &Path) -> Result<(), Vec<Mismatch>>
 
 fn absolute(node: &mut Node, file: &Path, key: &str) -> Result<(), Mismatch> {
     let Value::Text(path) = &mut node.value else { return Ok(()) };
+    if Tables::is_table(path) {
+        return Ok(());
+    }
     let refused = |message: String| Mismatch { at: node.at.clone(), key: key.to_owned(), message };
     if path.is_empty() {
         return Err(refused("expected a path, found an empty text".to_owned()));

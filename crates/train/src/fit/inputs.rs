@@ -25,7 +25,26 @@ pub(crate) struct DataRecord {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct FileRecord {
     path: PathBuf,
-    bytes: u64,
+    #[serde(flatten)]
+    size: Size,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Size {
+    /// Of a file.
+    Bytes(u64),
+    /// Of a table in memory.
+    Rows(u64),
+}
+
+impl std::fmt::Display for Size {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Size::Bytes(bytes) => write!(f, "{bytes} bytes long"),
+            Size::Rows(rows) => write!(f, "{rows} rows long"),
+        }
+    }
 }
 
 /// The opened sources with the encoder.
@@ -231,8 +250,7 @@ fn open(experiment: &Experiment) -> Result<[Option<Source>; 3], TrainError> {
     let paths = [Some(&data.train), data.valid.as_ref(), data.test.as_ref()];
     let mut sources = [None, None, None];
     for (source, paths) in sources.iter_mut().zip(paths) {
-        // The paths of an experiment are absolute.
-        *source = paths.map(|paths| Source::open(&paths.resolve(Path::new("")))).transpose()?;
+        *source = paths.map(|paths| experiment.tables.open(paths)).transpose()?;
     }
     Ok(sources)
 }
@@ -246,18 +264,20 @@ fn parts(experiment: &Experiment, sources: [Option<Source>; 3], split: Option<&S
 }
 
 fn files(source: Option<&Source>) -> Result<Vec<FileRecord>, TrainError> {
-    let files = source.map_or(&[][..], Source::files).iter();
-    files
-        .map(|path| {
-            let bytes = std::fs::metadata(path).map_err(TrainError::io(path))?.len();
-            Ok(FileRecord { path: path.clone(), bytes })
-        })
-        .collect()
+    let Some(source) = source else { return Ok(Vec::new()) };
+    let size = |path: &Path| {
+        let in_memory = source.rows().filter(|_| !source.is_in_files());
+        match in_memory {
+            Some(rows) => Ok(Size::Rows(rows)),
+            None => std::fs::metadata(path).map(|found| Size::Bytes(found.len())).map_err(TrainError::io(path)),
+        }
+    };
+    source.files().iter().map(|path| Ok(FileRecord { path: path.clone(), size: size(path)? })).collect()
 }
 
 fn same_files(run: &Path, was: &[FileRecord], now: &[FileRecord]) -> Result<(), TrainError> {
-    let size = |files: &[FileRecord], path: &Path| files.iter().find(|file| file.path == path).map(|file| file.bytes);
-    let told = |bytes: Option<u64>| bytes.map_or("absent".to_owned(), |bytes| format!("{bytes} bytes long"));
+    let size = |files: &[FileRecord], path: &Path| files.iter().find(|file| file.path == path).map(|file| file.size);
+    let told = |size: Option<Size>| size.map_or("absent".to_owned(), |size| size.to_string());
     let differs = was.iter().chain(now).find(|file| size(was, &file.path) != size(now, &file.path));
     match differs {
         None => Ok(()),

@@ -1,5 +1,8 @@
 //! What a fit tells whoever watches it.
 
+use crate::metrics::SplitMetrics;
+use crate::step::TaskLoss;
+
 /// Watches a fit: a progress bar, a log, a notebook.
 ///
 /// It may be called from a thread of the fit's pool, never from two at once.
@@ -12,6 +15,15 @@ pub trait Observer: Send {
 
     /// Something that the user should know and that does not stop the fit.
     fn warn(&mut self, warning: &str);
+
+    /// A step was done.
+    fn step(&mut self, _step: &StepDone<'_>) {}
+
+    /// Whether training shall end now as if its epochs were over, with the best weights evaluated and saved. Asked after each step and
+    /// each evaluation.
+    fn is_enough(&mut self) -> bool {
+        false
+    }
 }
 
 /// The parts of a fit.
@@ -79,6 +91,21 @@ pub struct Progress<'a> {
     pub seconds_left: f64,
 }
 
+/// A step of training that was done.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct StepDone<'a> {
+    /// Steps done, this one included.
+    pub step: u64,
+    /// Epoch, from 1.
+    pub epoch: u64,
+    /// Rows of the batch.
+    pub rows: usize,
+    /// Loss of each task, parallel to [`RunSize::tasks`].
+    pub losses: &'a [TaskLoss],
+    /// Learning rate of the dense parameters in this step.
+    pub learning_rate: f32,
+}
+
 /// Result of an evaluation while training.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Evaluated<'a> {
@@ -92,6 +119,8 @@ pub struct Evaluated<'a> {
     pub metric: Option<f64>,
     /// Whether it is the best so far.
     pub best: bool,
+    /// All that was measured.
+    pub metrics: &'a SplitMetrics,
 }
 
 /// Watches nothing.

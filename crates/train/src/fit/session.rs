@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 use super::inputs::Inputs;
 use super::meter::{LossMeter, Pace};
 use super::state::State;
-use super::{Evaluated, FitOptions, Progress, RunSize, Stage};
+use super::{Evaluated, FitOptions, Progress, RunSize, Stage, StepDone};
 use crate::evaluate::{Scorer, is_stopped};
 use crate::history::History;
 use crate::metrics::SplitMetrics;
@@ -103,6 +103,11 @@ impl<'a, 'o> Session<'a, 'o> {
         let (log, save) = (every(train.log_every), every(train.checkpoint_every));
         let evaluate = train.evaluate_every.is_some_and(every);
         let over = train.max_steps.is_some_and(|most| state.step >= most);
+        let (step, epoch) = (state.step, state.epoch + 1);
+        let learning_rate = self.step.learning_rate(step - 1);
+        let done = StepDone { step, epoch, rows: batch.rows, losses: self.step.losses(), learning_rate };
+        self.options.observer.step(&done);
+        let over = over || self.options.observer.is_enough();
         if log {
             self.log_losses()?;
         }
@@ -167,9 +172,10 @@ impl<'a, 'o> Session<'a, 'o> {
             self.step.report(quality);
         }
         let (step, name) = (self.state.step, monitor.to_string());
-        let evaluated = Evaluated { part: "valid", step, monitor: &name, metric, best };
+        let evaluated = Evaluated { part: "valid", step, monitor: &name, metric, best, metrics: &metrics };
         self.options.observer.stage(Stage::Evaluated(&evaluated));
-        self.log_evaluation(&evaluated, &metrics)?;
+        self.state.done |= self.options.observer.is_enough();
+        self.log_evaluation(&evaluated)?;
         if first { self.warn_of_validation(&metrics, evaluated) } else { Ok(()) }
     }
 
@@ -265,8 +271,8 @@ impl<'a, 'o> Session<'a, 'o> {
     }
 
     /// Writes an evaluation to the history and to TensorBoard.
-    fn log_evaluation(&mut self, evaluated: &Evaluated<'_>, metrics: &SplitMetrics) -> Result<(), TrainError> {
-        let Evaluated { part, step, monitor, metric, best } = *evaluated;
+    fn log_evaluation(&mut self, evaluated: &Evaluated<'_>) -> Result<(), TrainError> {
+        let Evaluated { part, step, monitor, metric, best, metrics } = *evaluated;
         self.history.line(&json!({
             "kind": "evaluation", "step": step, "part": part, "monitor": monitor, "metric": metric, "best": best,
             "metrics": metrics,

@@ -48,17 +48,27 @@ pub(crate) fn write_encoded(
 ) -> Result<u64, TrainError> {
     let failed = |error: ArrowError| TrainError::Output { path: output.to_owned(), reason: error.to_string() };
     let mut writer = TableWriter::create(output, schema)?;
+    let rows = each_encoded(encoded, options, |input, batch| writer.write(&make(input, batch).map_err(failed)?))?;
+    writer.finish()?;
+    Ok(rows)
+}
+
+/// Hands each batch to `take` with the rows it came from; returns how many rows there were.
+pub(crate) fn each_encoded(
+    encoded: Receiver<Encoded>,
+    options: ScoreOptions<'_>,
+    mut take: impl FnMut(&RecordBatch, &Batch) -> Result<(), TrainError>,
+) -> Result<u64, TrainError> {
     let mut rows = 0;
     for part in encoded {
         let (input, batch) = part?;
-        writer.write(&make(&input, &batch).map_err(failed)?)?;
+        take(&input, &batch)?;
         rows += batch.rows as u64;
         (options.progress)(rows);
         if is_stopped(options.stop) {
             return Err(TrainError::InterruptedEarly);
         }
     }
-    writer.finish()?;
     Ok(rows)
 }
 

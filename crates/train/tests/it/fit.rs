@@ -21,7 +21,7 @@ fn results(run: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// Names of the files that differ.
-fn differences(one: &Path, other: &Path) -> Vec<String> {
+pub(crate) fn differences(one: &Path, other: &Path) -> Vec<String> {
     let (one, other) = (results(one), results(other));
     assert_eq!(one.keys().collect::<Vec<_>>(), other.keys().collect::<Vec<_>>());
     one.iter().filter(|(name, bytes)| other[*name] != **bytes).map(|(name, _)| name.clone()).collect()

@@ -9,3 +9,4 @@ mod inspect;
 mod report;
 mod score;
 mod shop;
+mod tables;
