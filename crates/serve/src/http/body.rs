@@ -65,7 +65,7 @@ impl Taken {
 
 /// The elements of a JSON list, the first `most` of them; those beyond are only looked through. So a list of millions takes
 /// no memory, and one more than what is allowed tells that it is too long.
-pub(crate) fn elements<'a>(list: &'a RawValue, most: usize) -> serde_json::Result<Vec<&'a RawValue>> {
+pub(crate) fn elements(list: &RawValue, most: usize) -> serde_json::Result<Vec<&RawValue>> {
     serde_json::Deserializer::from_str(list.get()).deserialize_seq(First(most))
 }
 

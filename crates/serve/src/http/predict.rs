@@ -59,7 +59,7 @@ pub(crate) async fn status(State(app): State<Arc<App>>, Path(path): Path<Last>) 
     let served = app.repository.model(Some(model))?;
     let only = match wanted {
         Wanted::Any => None,
-        wanted => Some(wanted.of(&served, None)?),
+        Wanted::Version(_) | Wanted::Label(_) => Some(wanted.of(&served, None)?),
     };
     let versions = served.versions().iter().filter(|known| only.is_none_or(|only| Arc::ptr_eq(only, known)));
     let lines = versions.map(|version| {
