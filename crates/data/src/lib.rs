@@ -26,7 +26,7 @@ pub use schema::{
     UnknownConfig, UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
 };
 pub use seed::Seed;
-pub use source::{Chunk, Limits, Order, RequestColumns, RowStream, Rows, Source, Tables};
+pub use source::{Chunk, Limits, Order, RequestColumns, RowStream, Rows, Source, Tables, first_elements};
 pub use split::{Part, PartRows, Split, SplitBy, SplitConfig};
 pub use stream::{Batches, StreamConfig, TrainStream, in_order};
 pub use synth::{

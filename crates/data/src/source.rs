@@ -28,6 +28,7 @@ use arrow::error::ArrowError;
 
 pub(crate) use self::cell::{cell_text, write_cell};
 use self::columns::{Columns, Described};
+pub use self::json::first_elements;
 use self::kind::Single;
 use self::paths::DataFile;
 pub use self::request::RequestColumns;

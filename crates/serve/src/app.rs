@@ -57,11 +57,12 @@ pub(crate) struct Encoded {
 
 impl Encoded {
     /// Where there are many rows, all of one scenario, what they have in common is computed once, if there is a plan for
-    /// those columns.
-    pub(crate) fn share(&mut self, version: &Arc<Version>, is_common: impl Fn(&str) -> bool) {
+    /// those columns, which `common` names.
+    pub(crate) fn share(&mut self, version: &Arc<Version>, common: impl FnOnce() -> Vec<String>) {
         let scenarios = &self.batch.scenario;
         if scenarios.len() >= USER_ROWS && scenarios.iter().all(|scenario| *scenario == scenarios[0]) {
-            self.user_plan = version.user_plan(is_common);
+            let common = common();
+            self.user_plan = version.user_plan(|column| common.iter().any(|name| name == column));
         }
     }
 }

@@ -282,30 +282,18 @@ impl ServedModel {
         if self.watch.is_some() && self.name.is_none() {
             return Err(bad(&key("name"), "not there", "the model's name, beside `watch`"));
         }
-        if self.name.as_deref().is_some_and(|name| name.is_empty() || name.contains(['/', ':'])) {
-            return Err(bad(&key("name"), self.name.as_deref().unwrap_or_default(), "a name without `/` and `:`"));
-        }
+        check_name(&key("name"), self.name.as_deref())?;
         for (at, version) in self.versions.iter().enumerate() {
             let key = |name: &str| key(&format!("version.{at}.{name}"));
-            if version.version.is_empty() || version.version.contains(['/', ':']) {
-                return Err(bad(&key("version"), &version.version, "a name without `/` and `:`"));
-            }
+            check_name(&key("version"), Some(&version.version))?;
             if self.versions[..at].iter().any(|other| other.version == version.version) {
                 return Err(bad(&key("version"), &version.version, "a name that no other version has"));
             }
-            if version.label.as_deref().is_some_and(|label| label.is_empty() || label.contains(['/', ':'])) {
-                return Err(bad(
-                    &key("label"),
-                    version.label.as_deref().unwrap_or_default(),
-                    "a name without `/` and `:`",
-                ));
-            }
-            if version.label.is_some() && self.versions[..at].iter().any(|other| other.label == version.label) {
-                return Err(bad(
-                    &key("label"),
-                    version.label.as_deref().unwrap_or_default(),
-                    "a label that no other version has",
-                ));
+            check_name(&key("label"), version.label.as_deref())?;
+            if let Some(label) = &version.label
+                && self.versions[..at].iter().any(|other| other.label.as_ref() == Some(label))
+            {
+                return Err(bad(&key("label"), label, "a label that no other version has"));
             }
             if !(version.share >= 0.0 && version.share.is_finite()) {
                 return Err(bad(&key("share"), version.share, "0 or more"));
@@ -320,6 +308,14 @@ impl ServedModel {
             ));
         }
         Ok(())
+    }
+}
+
+/// Refuses what cannot stand in a path, if anything is said.
+fn check_name(key: &str, name: Option<&str>) -> Result<(), ServeError> {
+    match name.filter(|name| name.is_empty() || name.contains(['/', ':'])) {
+        Some(name) => Err(bad(key, name, "a name without `/` and `:`")),
+        None => Ok(()),
     }
 }
 

@@ -131,14 +131,6 @@ impl Experiment {
         Experiment::from_sources(&Sources { file: path, text, sets, late: 0, fragment: None }, None)
     }
 
-    /// Like [`Experiment::parse`] for what would be an experiment file, written as JSON. Problems are shown in the TOML that says the same.
-    ///
-    /// # Errors
-    /// With all that is wrong in it, or if it is no JSON.
-    pub fn parse_json(json: &str, path: &Path) -> Result<Experiment, ExperimentError> {
-        Experiment::parse(&toml_of(json, path)?, path, &[])
-    }
-
     /// The same experiment on tables in memory.
     #[must_use]
     pub fn with_tables(self, tables: Tables) -> Experiment {
@@ -273,7 +265,7 @@ pub fn read_config<T: JsonSchema + DeserializeOwned>(
     if found.is_empty() { Ok(config) } else { Err(sources.invalid(found)) }
 }
 
-/// An experiment file that says what this JSON says.
+/// An experiment file that says what this JSON says, for [`Experiment::parse`]: problems are then shown in that file.
 ///
 /// # Errors
 /// If it is no JSON, or holds numbers that TOML has not.

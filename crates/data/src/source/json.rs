@@ -1,6 +1,7 @@
 //! JSON lines: one object per line. A key that a line lacks is a missing cell; keys that no column asks for are passed over.
 
 use std::fmt;
+use std::marker::PhantomData;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -166,30 +167,37 @@ pub(super) fn parse(line: &[u8], find: impl FnMut(&str) -> Option<usize>, cells:
     })
 }
 
-/// Reads a list, the first `most` of its values; those beyond are only looked through.
-pub(super) fn parse_list(text: &str, most: usize) -> serde_json::Result<Vec<Cell>> {
-    let mut reader = serde_json::Deserializer::from_str(text);
-    let cells = reader.deserialize_seq(First(most))?;
-    reader.end().map(|()| cells)
+/// Reads a JSON list, the first `most` of its elements; those beyond are only looked through. So a list of millions takes no
+/// memory, and one more than what is allowed tells that it is too long.
+///
+/// # Errors
+/// If the text is no list of such elements, or has something behind it.
+pub fn first_elements<'a, T: Deserialize<'a>>(list: &'a str, most: usize) -> serde_json::Result<Vec<T>> {
+    let mut reader = serde_json::Deserializer::from_str(list);
+    let elements = reader.deserialize_seq(First { most, element: PhantomData })?;
+    reader.end().map(|()| elements)
 }
 
-struct First(usize);
+struct First<T> {
+    most: usize,
+    element: PhantomData<T>,
+}
 
-impl<'de> Visitor<'de> for First {
-    type Value = Vec<Cell>;
+impl<'de, T: Deserialize<'de>> Visitor<'de> for First<T> {
+    type Value = Vec<T>;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("a list")
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<Cell>, A::Error> {
-        let mut cells = Vec::new();
-        while cells.len() < self.0 {
-            let Some(cell) = list.next_element()? else { return Ok(cells) };
-            cells.push(cell);
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Vec<T>, A::Error> {
+        let mut elements = Vec::new();
+        while elements.len() < self.most {
+            let Some(element) = list.next_element()? else { return Ok(elements) };
+            elements.push(element);
         }
         while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(cells)
+        Ok(elements)
     }
 }
 

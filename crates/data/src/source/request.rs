@@ -13,7 +13,7 @@ use arrow::json::LineDelimitedWriter;
 use hashbrown::HashMap;
 
 use super::builder::{Cell, ColumnBuilder};
-use super::json::{parse, parse_list};
+use super::json::{first_elements, parse};
 use super::rows::Rows;
 use crate::encoder::{Encoder, InputColumn, InputKind};
 use crate::error::{DataError, nearest};
@@ -114,7 +114,7 @@ impl RequestColumns {
         let mut first: Option<(&str, usize)> = None;
         for (column, list) in lists {
             let place = *self.positions.get(column).ok_or_else(|| refused(self.unknown(column)))?;
-            let cells = parse_list(list, most.saturating_add(1))
+            let cells: Vec<Cell> = first_elements(list, most.saturating_add(1))
                 .map_err(|error| refused(format!("`{column}` is no list of values: {error}")))?;
             match first {
                 Some((other, rows)) if rows != cells.len() => {

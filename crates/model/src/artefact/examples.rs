@@ -36,13 +36,12 @@ impl Examples {
         let batch = encoder.encode(rows, Need::Features, &mut EncodeCounts::default())?;
         let mut seen = vec![0; encoder.layout().scenarios.len() + 1];
         // A row with how many of its scenario are before it.
-        let mut turns: Vec<(usize, usize)> = (0..batch.rows)
-            .map(|row| {
-                let before = &mut seen[usize::from(batch.scenario[row])];
-                *before += 1;
-                (*before, batch.position[row] as usize)
-            })
-            .collect();
+        let turn = |(row, &scenario): (usize, &u16)| {
+            let before = &mut seen[usize::from(scenario)];
+            *before += 1;
+            (*before, row)
+        };
+        let mut turns: Vec<(usize, usize)> = batch.scenario.iter().enumerate().map(turn).collect();
         turns.sort_unstable();
         let columns = RequestColumns::new(encoder);
         let object = |&(_, row): &(usize, usize)| {

@@ -1,15 +1,11 @@
 //! Bodies of requests, within bounds.
 
-use std::fmt::Formatter;
 use std::io::Read;
 use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, header};
 use flate2::read::MultiGzDecoder;
-use serde::Deserializer;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
@@ -60,32 +56,6 @@ impl Taken {
     /// Reads the body by `work`.
     pub(crate) fn read<'b, T>(&'b self, work: impl FnOnce(&'b [u8]) -> T) -> T {
         if self.bytes.len() < LARGE { work(&self.bytes) } else { tokio::task::block_in_place(|| work(&self.bytes)) }
-    }
-}
-
-/// The elements of a JSON list, the first `most` of them; those beyond are only looked through. So a list of millions takes
-/// no memory, and one more than what is allowed tells that it is too long.
-pub(crate) fn elements(list: &RawValue, most: usize) -> serde_json::Result<Vec<&RawValue>> {
-    serde_json::Deserializer::from_str(list.get()).deserialize_seq(First(most))
-}
-
-struct First(usize);
-
-impl<'de> Visitor<'de> for First {
-    type Value = Vec<&'de RawValue>;
-
-    fn expecting(&self, formatter: &mut Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str("a list")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-        let mut elements = Vec::new();
-        while elements.len() < self.0 {
-            let Some(element) = list.next_element()? else { return Ok(elements) };
-            elements.push(element);
-        }
-        while list.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(elements)
     }
 }
 

@@ -7,12 +7,11 @@ use axum::body::Body;
 use axum::extract::{Path, State};
 use axum::http::HeaderMap;
 use axum::response::Response;
-use hinet_data::{DataError, Rows};
+use hinet_data::{DataError, Rows, first_elements};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-use super::body::elements;
 use super::info::Named;
 use super::respond::{json, only, scores};
 use crate::app::{Answer, App};
@@ -137,7 +136,7 @@ impl PredictBody<'_> {
     fn rows(&self, version: &Version, most: usize) -> Result<Rows, Refusal> {
         let rows = match (&self.instances, &self.inputs) {
             (Some(instances), None) => {
-                let instances = elements(instances, most.saturating_add(1))
+                let instances: Vec<&RawValue> = first_elements(instances.get(), most.saturating_add(1))
                     .map_err(|error| Refusal::bad(format!("instances: {error}")))?;
                 let objects: Vec<&str> = instances.iter().map(|instance| instance.get()).collect();
                 version.columns.of_objects("instances", &[], &objects, &[])

@@ -9,14 +9,13 @@ use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use hinet_data::{Expression, Rows};
+use hinet_data::{Expression, Rows, first_elements};
 use hinet_model::GateWeights;
 use serde::de::IgnoredAny;
 use serde::ser::SerializeMap;
 use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 
-use super::body::elements;
 use super::respond::scores;
 use crate::app::{Answer, App};
 use crate::refusal::{Refusal, RefusalKind};
@@ -113,8 +112,7 @@ async fn respond(app: &Arc<App>, headers: &HeaderMap, body: Body, explains: bool
     let expression = body.expression(&served, version)?;
     let ids = ids(&items)?;
     let mut encoded = app.encode(version, taken.read(|_| body.rows(version, &items))?).await?;
-    let common = body.common(version);
-    encoded.share(version, |column| common.iter().any(|name| name == column));
+    encoded.share(version, || body.common(version));
     let explained = explains.then(|| version.explain(&encoded.batch));
     let answer = app.score_encoded(&served, version, encoded, &asked).await?;
     let combined = expression.map(|expression| combine(&expression, &answer)).transpose()?;
@@ -130,7 +128,7 @@ impl<'a> RankBody<'a> {
     fn parse(bytes: &'a [u8], most: usize) -> Result<(RankBody<'a>, Vec<&'a RawValue>), Refusal> {
         let refused = |error: serde_json::Error| Refusal::bad(format!("the body is no request to rank: {error}"));
         let body: RankBody<'a> = serde_json::from_slice(bytes).map_err(refused)?;
-        let items = elements(body.items, most).map_err(|error| Refusal::bad(format!("items: {error}")))?;
+        let items = first_elements(body.items.get(), most).map_err(|error| Refusal::bad(format!("items: {error}")))?;
         if body.top_k == Some(0) {
             return Err(Refusal::bad("`top_k` is 0, expected 1 or more"));
         }

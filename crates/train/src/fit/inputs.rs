@@ -167,6 +167,9 @@ impl Inputs {
 
     /// Training rows that the artefact is to hold, at most so many, of as many scenarios as the first few thousand rows have.
     pub(crate) fn examples(&self, most: usize) -> Result<Vec<ExampleRow>, TrainError> {
+        if most == 0 {
+            return Ok(Vec::new());
+        }
         let encoder = &self.encoder;
         let train = self.train.with_text_columns(&encoder.text_columns());
         let first = train.read(&encoder.columns(Need::Features), Order::InFile)?.next().transpose()?;
