@@ -8,13 +8,13 @@ import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any
 
 from arro3.core import Table
 
 from hinet import _hinet
 from hinet._experiment import Experiment
+from hinet._html import plain_html
 from hinet._ranker import Ranker
 from hinet._run import Run, place_of, watching
 from hinet._tables import Data, Path, table_of
@@ -56,9 +56,7 @@ class Comparison:
         table = self.table()
         names = table.schema.names
         lines = zip(*(table[name].to_pylist() for name in names))
-        rows = "".join("<tr>" + "".join(f"<td>{escape(_text(value))}</td>" for value in line) + "</tr>" for line in lines)
-        heads = "".join(f"<th>{escape(name)}</th>" for name in names)
-        return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+        return plain_html(names, [[_text(value) for value in line] for line in lines])
 
 
 @dataclass

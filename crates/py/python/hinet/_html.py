@@ -12,9 +12,19 @@ LETTER = 7
 
 def cells_html(caption: str, head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
     """A table whose first two columns are names and the others numbers."""
+    cells = [[_cell(column, text) for column, text in enumerate(line)] for line in lines]
+    return _table(f"<caption>{escape(caption)}</caption>", head, cells)
+
+
+def plain_html(head: Sequence[str], lines: Sequence[Sequence[str]]) -> str:
+    """A table whose columns are all alike."""
+    return _table("", head, [[f"<td>{escape(text)}</td>" for text in line] for line in lines])
+
+
+def _table(caption: str, head: Sequence[str], cells: Sequence[Sequence[str]]) -> str:
     titles = "".join(f"<th>{escape(title)}</th>" for title in head)
-    rows = "".join(f"<tr>{''.join(_cell(column, text) for column, text in enumerate(line))}</tr>" for line in lines)
-    return f"<table><caption>{escape(caption)}</caption><thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>"
+    rows = "".join(f"<tr>{''.join(line)}</tr>" for line in cells)
+    return f"<table>{caption}<thead><tr>{titles}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _cell(column: int, text: str) -> str:
