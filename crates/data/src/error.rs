@@ -95,6 +95,30 @@ pub enum DataError {
         /// What would have fitted, with its article: `a whole number`.
         expected: String,
     },
+    /// A line of a published file that cannot be taken apart.
+    #[error("{}, line {line}: {problem}", file.display())]
+    BadLine {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1, a header counted.
+        line: u64,
+        /// What is the matter with it.
+        problem: String,
+    },
+    /// A value in a line of a published file that does not fit.
+    #[error("{}, line {line}, column `{column}`: `{value}` is not {expected}", file.display())]
+    BadField {
+        /// The file.
+        file: PathBuf,
+        /// The line, from 1, a header counted.
+        line: u64,
+        /// The column.
+        column: String,
+        /// The value's text, shortened where it is long.
+        value: String,
+        /// What would have fitted, with its article: `a whole number`.
+        expected: String,
+    },
     /// A row whose scenario was not seen in train.
     #[error(
         "{}, row {row}, column `{column}`: scenario `{value}` was not seen in train ({known}); set `unknown` in [scenario] to score such rows",
@@ -192,6 +216,8 @@ impl DataError {
             | DataError::BadRow { .. }
             | DataError::LineTooLong { .. }
             | DataError::BadValue { .. }
+            | DataError::BadLine { .. }
+            | DataError::BadField { .. }
             | DataError::UnknownScenario { .. }
             | DataError::DuplicateColumn { .. }
             | DataError::Disagreement { .. } => false,
@@ -209,6 +235,11 @@ impl DataError {
             | DataError::Io { path, .. } => Place { file: Some(path), ..nowhere },
             DataError::Format { file, .. } | DataError::Empty { file, .. } | DataError::LineTooLong { file, .. } => {
                 Place { file: Some(file), ..nowhere }
+            }
+            // Lines are no rows: a header counts among them.
+            DataError::BadLine { file, .. } => Place { file: Some(file), ..nowhere },
+            DataError::BadField { file, column, value, .. } => {
+                Place { file: Some(file), column: Some(column), value: Some(value), ..nowhere }
             }
             DataError::BadRow { file, row, .. } => Place { file: Some(file), row: Some(*row), ..nowhere },
             DataError::BadValue { file, row, column, value, .. }
@@ -229,6 +260,28 @@ impl DataError {
         DataError::BadValue {
             file: file.to_owned(),
             row,
+            column: column.to_owned(),
+            value: shortened(value),
+            expected: expected.into(),
+        }
+    }
+
+    /// A line of a published file that cannot be taken apart.
+    pub(crate) fn bad_line(file: &Path, line: u64, problem: impl Into<String>) -> DataError {
+        DataError::BadLine { file: file.to_owned(), line, problem: problem.into() }
+    }
+
+    /// A value of a published file that does not fit; a long `value` is shortened.
+    pub(crate) fn bad_field(
+        file: &Path,
+        line: u64,
+        column: &str,
+        value: &str,
+        expected: impl Into<String>,
+    ) -> DataError {
+        DataError::BadField {
+            file: file.to_owned(),
+            line,
             column: column.to_owned(),
             value: shortened(value),
             expected: expected.into(),

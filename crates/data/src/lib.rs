@@ -1,6 +1,8 @@
-//! From files to batches: sources, schema, encoder, splits, seed streams and the synthetic generator of `hinet`.
+//! From files to batches: sources, schema, encoder, splits, seed streams, the synthetic generator and
+//! the converter of public data sets of `hinet`.
 
 mod batch;
+mod convert;
 mod durable;
 mod encoder;
 mod error;
@@ -15,6 +17,7 @@ mod synth;
 mod work;
 
 pub use batch::{Batch, Column};
+pub use convert::{ConvertConfig, ConvertSplit, Converted, PublicSet, convert};
 pub use durable::{find_folder, replace_folder, sync_folder, write_atomic, write_atomic_with, write_synced};
 pub use encoder::{EncodeCounts, Encoder, FeatureCounts, InputColumn, InputKind, LabelCounts, Need, RowEncoder};
 pub use error::{DataError, Place};

@@ -30,12 +30,13 @@ pub(crate) use self::cell::{cell_text, write_cell};
 use self::columns::{Columns, Described};
 pub use self::json::first_elements;
 use self::kind::Single;
-use self::paths::DataFile;
+pub(crate) use self::paths::{DataFile, Format, Packing, nearest_file};
 pub use self::request::RequestColumns;
 pub use self::rows::Rows;
 use self::spool::Spool;
 pub use self::stream::RowStream;
 pub use self::tables::Tables;
+pub(crate) use self::text::Window;
 use crate::error::DataError;
 use crate::split::{Part, Split};
 

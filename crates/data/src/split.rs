@@ -100,7 +100,7 @@ enum Rule {
 /// The upper half of a hash below `test` is of the test part, else below `valid` of the valid part, else of train.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct HashBounds {
+pub(crate) struct HashBounds {
     test: u64,
     valid: u64,
 }
@@ -145,6 +145,14 @@ impl Split {
         match &self.rule {
             Rule::Time { column, .. } | Rule::Column { column, .. } => Some(column),
             Rule::Position { .. } => None,
+        }
+    }
+
+    /// The part of a row with this time, where the split goes by a column of whole numbers.
+    pub(crate) fn part_at(&self, time: i64) -> Option<Part> {
+        match &self.rule {
+            Rule::Time { kind: TimeKind::Integer, bounds, .. } => Some(bounds.part(time)),
+            Rule::Time { .. } | Rule::Column { .. } | Rule::Position { .. } => None,
         }
     }
 
@@ -254,7 +262,7 @@ impl SplitConfig {
         }
     }
 
-    fn hash_bounds(&self) -> HashBounds {
+    pub(crate) fn hash_bounds(&self) -> HashBounds {
         let scale = (1_u64 << 32) as f64;
         HashBounds {
             test: (self.test * scale).round() as u64,
@@ -264,7 +272,7 @@ impl SplitConfig {
 }
 
 impl HashBounds {
-    fn part(self, hash: u64) -> Part {
+    pub(crate) fn part(self, hash: u64) -> Part {
         let upper = hash >> 32;
         if upper < self.test {
             Part::Test

@@ -9,14 +9,14 @@ use crate::error::{DataError, nearest};
 
 /// A file to read and how.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct DataFile {
-    pub(super) path: PathBuf,
-    pub(super) format: Format,
-    pub(super) packing: Packing,
+pub(crate) struct DataFile {
+    pub(crate) path: PathBuf,
+    pub(crate) format: Format,
+    pub(crate) packing: Packing,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Format {
+pub(crate) enum Format {
     Parquet,
     Csv,
     JsonLines,
@@ -24,7 +24,7 @@ pub(super) enum Format {
 
 /// How a text file is compressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Packing {
+pub(crate) enum Packing {
     Plain,
     Gzip,
     Zstd,
@@ -133,7 +133,7 @@ fn in_glob(pattern: &Path) -> Result<Vec<DataFile>, DataError> {
 }
 
 /// The name in the same folder that looks most like the one asked for.
-fn nearest_file(path: &Path) -> Option<String> {
+pub(crate) fn nearest_file(path: &Path) -> Option<String> {
     let folder = match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         _ => Path::new("."),

@@ -12,7 +12,7 @@ use crate::error::DataError;
 const BLOCK: usize = 1 << 18;
 
 /// The bytes not yet taken of a text file.
-pub(super) struct Window {
+pub(crate) struct Window {
     input: Box<dyn Read + Send>,
     path: Arc<Path>,
     packing: Packing,
@@ -26,7 +26,7 @@ pub(super) struct Window {
 
 impl Window {
     /// Opens a file; lines longer than `limit` bytes will be refused. A byte order mark is passed over.
-    pub(super) fn open(file: &DataFile, path: &Arc<Path>, limit: usize) -> Result<Window, DataError> {
+    pub(crate) fn open(file: &DataFile, path: &Arc<Path>, limit: usize) -> Result<Window, DataError> {
         let unreadable = |error| DataError::io("read", path, error);
         let raw = File::open(path).map_err(unreadable)?;
         if raw.metadata().map_err(unreadable)?.len() == 0 {
@@ -54,17 +54,17 @@ impl Window {
     }
 
     /// What is there without reading more.
-    pub(super) fn bytes(&self) -> &[u8] {
+    pub(crate) fn bytes(&self) -> &[u8] {
         &self.buffer[self.start..self.end]
     }
 
     /// Whether nothing comes after [`bytes`](Window::bytes).
-    pub(super) fn ended(&self) -> bool {
+    pub(crate) fn ended(&self) -> bool {
         self.ended
     }
 
     /// Takes the next `length` bytes, in which there are `breaks` line breaks: a row.
-    pub(super) fn take(&mut self, length: usize, breaks: u64) -> Result<(), DataError> {
+    pub(crate) fn take(&mut self, length: usize, breaks: u64) -> Result<(), DataError> {
         if length > self.limit {
             return Err(self.too_long(length));
         }
@@ -74,7 +74,7 @@ impl Window {
     }
 
     /// Reads another block behind what is there.
-    pub(super) fn more(&mut self) -> Result<(), DataError> {
+    pub(crate) fn more(&mut self) -> Result<(), DataError> {
         let waiting = self.end - self.start;
         if waiting > self.limit {
             return Err(self.too_long(waiting));
@@ -98,7 +98,7 @@ impl Window {
     }
 
     /// The line at which the next row begins, 1-based.
-    pub(super) fn line(&self) -> u64 {
+    pub(crate) fn line(&self) -> u64 {
         self.line
     }
 
