@@ -50,6 +50,8 @@ pub(crate) enum Command {
     Inspect(InspectArguments),
     /// Generate data of which the truth is known.
     Synth(SynthArguments),
+    /// Turn a public data set, as it was published, into Parquet and a config that trains on it.
+    Convert(ConvertArguments),
     /// Serve trained models over HTTP and gRPC, on one port.
     Serve(ServeArguments),
     /// Print the JSON Schema of the config, for editors.
@@ -354,6 +356,79 @@ pub(crate) struct SynthArguments {
     pub(crate) seed: Option<u64>,
     #[command(flatten)]
     pub(crate) format: FormatArguments,
+}
+
+/// Options of `convert`.
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArguments {
+    /// The data set.
+    #[arg(value_enum, value_name = "NAME")]
+    pub(crate) name: Public,
+    /// Folder with its files, unpacked; the folders in it are searched, too. Files may be packed as .gz or .zst.
+    #[arg(value_name = "FOLDER")]
+    pub(crate) folder: PathBuf,
+    /// Folder to write, which must not exist: train.parquet, valid.parquet, test.parquet, hinet.toml that trains on them,
+    /// convert.json that says how they came about.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// What decides whether a row is of train, valid or test. [default: random for movielens, time for kuairand, recorded
+    /// for the others]
+    #[arg(long, value_enum)]
+    pub(crate) split: Option<SplitBy>,
+    /// Share of the rows for validation. [default: 0.1; with --split recorded 0.1 of train, for census 0.5 of test]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) valid: Option<f64>,
+    /// Share of the rows for the test. [default: 0.1; with --split recorded those that were published]
+    #[arg(long, value_name = "SHARE")]
+    pub(crate) test: Option<f64>,
+    /// Rows that are drawn for a part are drawn by this number.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// Pass over as many broken lines as this, and say each; without it the first one is refused.
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) skip_broken: u64,
+    /// Keep the rows that comparisons leave out: purchases without a click in aliccp, rare tabs in kuairand.
+    #[arg(long)]
+    pub(crate) all_rows: bool,
+    #[command(flatten)]
+    pub(crate) format: FormatArguments,
+}
+
+/// A public data set, and where its owner has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Public {
+    /// Ali-CCP, on Tianchi as data set 408: sample_skeleton_train.csv, common_features_train.csv,
+    /// sample_skeleton_test.csv, common_features_test.csv.
+    #[value(name = "aliccp")]
+    AliCcp,
+    /// AliExpress, on Tianchi as data set 74690: in folders NL, ES, FR, US or AliExpress_NL and so on, as many as there are,
+    /// nl_item_train.csv, nl_user_train.csv, nl_item_test.csv, nl_user_test.csv; or train.csv and test.csv as MTReclib joins them.
+    #[value(name = "aliexpress")]
+    AliExpress,
+    /// KuaiRand-Pure or KuaiRand-1K, on Zenodo and the page of KuaiRand: log_standard_4_08_to_4_21_pure.csv,
+    /// log_standard_4_22_to_5_08_pure.csv, log_random_4_22_to_5_08_pure.csv, user_features_pure.csv,
+    /// video_features_basic_pure.csv; or those of 1k.
+    #[value(name = "kuairand")]
+    KuaiRand,
+    /// MovieLens 1M or 100K, at GroupLens: ratings.dat, users.dat, movies.dat; or u.data, u.user, u.item, and for
+    /// --split recorded u1.base and u1.test.
+    #[value(name = "movielens")]
+    MovieLens,
+    /// Census-Income (KDD), in the UCI Machine Learning Repository: census-income.data, census-income.test.
+    Census,
+}
+
+/// What decides the part of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SplitBy {
+    /// Its time: the test rows are the newest, and equal times are never parted.
+    Time,
+    /// Its user: a user is in one part only.
+    User,
+    /// Chance, by the seed; copies of a row and rows of one search stay together.
+    Random,
+    /// The part it was published in.
+    Recorded,
 }
 
 /// Options of `completions`.

@@ -3,6 +3,7 @@
 mod calibrate;
 mod check;
 mod compare;
+mod convert;
 mod demo;
 mod encode;
 mod evaluate;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: Command, talk: Talk) -> anyhow::Result<ExitCode> {
         Command::Calibrate(arguments) => calibrate::run(&arguments, talk),
         Command::Inspect(arguments) => inspect::run(&arguments, talk),
         Command::Synth(arguments) => synth::run(&arguments, talk),
+        Command::Convert(arguments) => convert::run(&arguments, talk),
         Command::Serve(arguments) => serve::run(&arguments, talk),
         Command::Schema(arguments) => print_schema(arguments.of),
         Command::Completions(arguments) => print(&completions(arguments.shell)),

@@ -5,9 +5,12 @@ mod browser;
 mod calibrate;
 mod commands;
 mod compare;
+mod convert;
 mod export;
 mod help;
 mod place;
+#[path = "../../../../tests/support/published.rs"]
+mod published;
 mod same_bits;
 mod serve;
 mod serving;
