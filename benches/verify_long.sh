@@ -2,7 +2,7 @@
 # What takes long, by hand: `make verify-long`. Prints what docs/results.md and docs/performance.md record.
 #   verify_long.sh PROGRAM [WORKDIR]
 # Studies over three seeds on data with known truth and, where HINET_SHARED_DATA names a folder with kuairand-pure/, on
-# KuaiRand; 200 steps on 5 GB of Parquet and of CSV, with the memory they took; ten minutes
+# KuaiRand; 200 steps on 5 GB of Parquet and of CSV, with the memory they took; 5 GB of a public data set converted; ten minutes
 # of made-up requests, where cargo-fuzz and a nightly toolchain are installed.
 set -euo pipefail
 program=$(realpath "$1")
@@ -51,6 +51,9 @@ for format in csv parquet; do
     cat "$work/big-$format-run/timing.json"
     fresh "big-$format"
 done
+
+say "hinet convert on 500 MB and 5 GB of Ali-CCP"
+(cd "$root" && cargo test --release --locked -p hinet --test cli memory_does_not_grow -- --ignored --nocapture)
 
 if cargo +nightly fuzz --version > /dev/null 2>&1; then
     say "Ten minutes of made-up requests"
