@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use arrow::array::{AsArray, RecordBatch};
 use arrow::datatypes::Int64Type;
@@ -631,6 +631,33 @@ proptest! {
     }
 
     #[test]
+    fn a_byte_that_is_changed_or_a_file_that_ends_early_never_panics(
+        which in 0_usize..5,
+        draw in any::<prop::sample::Index>(),
+        at in any::<prop::sample::Index>(),
+        change in prop_oneof![any::<u8>().prop_map(Some), Just(None)],
+    ) {
+        let (place, set) = match which {
+            0 => (million(), PublicSet::MovieLens),
+            1 => (census(), PublicSet::Census),
+            2 => (apart(), PublicSet::AliExpress),
+            3 => (kuairand(), PublicSet::KuaiRand),
+            _ => (aliccp(), PublicSet::AliCcp),
+        };
+        let files = files_below(&place.input());
+        let path = draw.get(&files);
+        let mut bytes = fs::read(path).unwrap();
+        let at = at.index(bytes.len());
+        match change {
+            Some(byte) => bytes[at] = byte,
+            None => bytes.truncate(at),
+        }
+        fs::write(path, bytes).unwrap();
+        let done = convert(&place.whole(set), &place.out(), &mut |_| {});
+        prop_assert_eq!(place.out().exists(), done.is_ok(), "all of it or nothing");
+    }
+
+    #[test]
     fn chance_goes_by_the_seed_and_not_by_the_order_of_lines(seed in 0_u64..1000) {
         let rows: Vec<_> = (0..20).flat_map(|user| (0..20).map(move |film| (user, film, 1))).collect();
         let place = log(&rows);
@@ -692,4 +719,14 @@ fn packed_files_are_read_as_plain_ones() {
     place.write("census-income.data.gz", packed.finish().unwrap());
     place.converted(&config);
     assert_eq!(place.rows("train"), plain);
+}
+
+fn files_below(folder: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+    }
+    files.sort();
+    files
 }
