@@ -146,3 +146,20 @@ impl App {
         Ok(Asked { deadline: Instant::now() + timeout.unwrap_or(most).min(most), key })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    /// Paths of the page are its own affair; the forms with a colon stand in the description one by one.
+    #[test]
+    fn every_path_stands_in_the_published_description() {
+        let routes = include_str!("http.rs").lines().filter_map(|line| line.trim().strip_prefix(".route(\""));
+        let paths: Vec<&str> = routes.filter_map(|rest| rest.split('"').next()).collect();
+        assert!(paths.contains(&"/rank"), "{paths:?}");
+        let own = |path: &str| path == "/v2/" || path == "/" || path.starts_with("/page") || path.contains("{last}");
+        let document = include_str!("../../../docs/openapi.yaml");
+        for path in paths.into_iter().filter(|path| !own(path)) {
+            let described = [format!("\n  {path}:"), format!("\n  '{path}':")];
+            assert!(described.iter().any(|line| document.contains(line)), "{path}");
+        }
+    }
+}

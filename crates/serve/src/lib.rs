@@ -25,6 +25,7 @@ mod grpc;
 mod http;
 mod log;
 mod metrics;
+mod object;
 mod oip;
 mod page;
 mod queue;

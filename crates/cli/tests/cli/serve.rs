@@ -101,7 +101,9 @@ fn the_published_description_of_the_paths_is_kept_whatever_is_asked() {
     let script = r#"
 import json, sys, yaml
 document = yaml.safe_load(open(sys.argv[1]))
-fill = lambda path: path.replace("{model}", "hinet").replace("{version}", "1")
+fill = lambda path: path.replace("{model}", "hinet").replace("{version}", "1").replace("{label}", "stable")
+# Nothing would be left to ask after it.
+del document["paths"]["/v2/repository/models/{model}/unload"]
 document["paths"] = {fill(path): {key: part for key, part in item.items() if key != "parameters"} for path, item in document["paths"].items()}
 json.dump(document, open(sys.argv[2], "w"))
 "#;

@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use super::info::Named;
 use super::respond::{json, only, scores};
 use crate::app::{Answer, App};
+use crate::object;
 use crate::oip::{metadata, scores_of};
 use crate::refusal::{NAME, Refusal, RefusalKind, shortened};
 use crate::repository::Served;
@@ -95,9 +96,7 @@ pub(crate) async fn predict(
     let (model, wanted) = path.named(last)?;
     let asked = app.asked(&headers)?;
     let taken = app.take(&headers, body).await?;
-    let body: PredictBody<'_> = taken
-        .read(serde_json::from_slice)
-        .map_err(|error| Refusal::bad(format!("the body is no `:predict` request: {error}")))?;
+    let body: PredictBody<'_> = taken.read(|bytes| object::read(bytes, "`:predict` request"))?;
     let served = app.repository.model(Some(model))?;
     let version = wanted.of(&served, asked.key.as_deref())?;
     let by_row = body.instances.is_some();

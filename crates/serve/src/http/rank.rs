@@ -18,6 +18,7 @@ use serde_json::value::RawValue;
 
 use super::respond::scores;
 use crate::app::{Answer, App};
+use crate::object;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::repository::{Served, score_expression};
 use crate::version::Version;
@@ -126,8 +127,7 @@ async fn respond(app: &Arc<App>, headers: &HeaderMap, body: Body, explains: bool
 impl<'a> RankBody<'a> {
     /// A request and its items, `most` of them at most.
     fn parse(bytes: &'a [u8], most: usize) -> Result<(RankBody<'a>, Vec<&'a RawValue>), Refusal> {
-        let refused = |error: serde_json::Error| Refusal::bad(format!("the body is no request to rank: {error}"));
-        let body: RankBody<'a> = serde_json::from_slice(bytes).map_err(refused)?;
+        let body: RankBody<'a> = object::read(bytes, "request to rank")?;
         let items = first_elements(body.items.get(), most).map_err(|error| Refusal::bad(format!("items: {error}")))?;
         if body.top_k == Some(0) {
             return Err(Refusal::bad("`top_k` is 0, expected 1 or more"));

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::respond::json;
 use crate::app::App;
+use crate::object;
 use crate::refusal::Refusal;
 
 #[derive(Default, Deserialize)]
@@ -23,9 +24,7 @@ pub(crate) async fn index(State(app): State<Arc<App>>, headers: HeaderMap, body:
     let taken = app.take(&headers, body).await?;
     let filter = match taken.bytes.trim_ascii() {
         [] => Filter::default(),
-        text => {
-            serde_json::from_slice(text).map_err(|error| Refusal::bad(format!("the body is no filter: {error}")))?
-        }
+        text => object::read(text, "filter of models")?,
     };
     let lines = app.repository.index().into_iter().filter(|line| !filter.ready || line.state == "READY");
     let lines = lines

@@ -10,6 +10,7 @@ use serde_json::value::RawValue;
 
 use super::{Input, scores_of};
 use crate::app::Answer;
+use crate::object;
 use crate::refusal::Refusal;
 use crate::tensor::{Datatype, Elements, from_json};
 use crate::version::Version;
@@ -94,9 +95,7 @@ impl<'a> InferBody<'a> {
         let (json, binary) = body.split_at_checked(length).ok_or_else(|| {
             Refusal::bad(format!("`{HEADER_LENGTH}` says {length} bytes, while the body has {}", body.len()))
         })?;
-        let json = serde_json::from_slice(json)
-            .map_err(|error| Refusal::bad(format!("the body is no inference request: {error}")))?;
-        Ok(InferBody { json, binary })
+        Ok(InferBody { json: object::read(json, "inference request")?, binary })
     }
 
     /// The tasks asked for.
