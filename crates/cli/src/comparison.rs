@@ -5,7 +5,8 @@ use std::io::{IsTerminal, stderr};
 
 use comfy_table::Table;
 use hinet_train::{
-    CellSpread, CompareObserver, CompareTiming, Comparison, Contrast, Difference, RunEvent, RunLine, Spread, Verdict,
+    CellSpread, CompareObserver, CompareTiming, Comparison, Contrast, Difference, ParetoRow, RunEvent, RunLine, Spread,
+    Verdict,
 };
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -39,6 +40,7 @@ fn within(width: usize, comparison: &Comparison, timing: &CompareTiming) -> Stri
     );
     let mut grids = vec![sizes(comparison, timing), overall(comparison)];
     grids.extend((0..comparison.tasks.len()).map(|task| cells(comparison, task)));
+    grids.extend((comparison.models.len() > 1).then(|| pareto(comparison)));
     grids.extend(comparison.seesaw.as_ref().map(|_| seesaw(comparison)));
     for grid in grids {
         text.push('\n');
@@ -117,6 +119,17 @@ fn cells(comparison: &Comparison, task: usize) -> Grid {
         line
     });
     Grid { title: comparison.tasks[task].clone(), header, lines: lines.collect(), below: 0 }
+}
+
+/// Which models another one beats in every cell.
+fn pareto(comparison: &Comparison) -> Grid {
+    let line = |row: &ParetoRow| {
+        let beaten = if row.beaten_by.is_empty() { "none".to_owned() } else { row.beaten_by.join(", ") };
+        vec![row.model.clone(), format!("{} of {}", row.best_cells, row.cells), beaten]
+    };
+    let header = ["model", "best in cells", "beaten in every cell by"].map(str::to_owned);
+    let lines = comparison.pareto.iter().map(line).collect();
+    Grid { title: "pareto: mean AUC of every cell".to_owned(), header: header.into(), lines, below: 0 }
 }
 
 /// What each model gains and loses beside the reference: a line per cell, a column per model.

@@ -28,7 +28,7 @@ pub use schema::{
     Pooling, ScenarioConfig, SchemaConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform,
     UnknownConfig, UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
 };
-pub use seed::Seed;
+pub use seed::{Seed, shuffle};
 pub use source::{Chunk, Limits, Order, RequestColumns, RowStream, Rows, Source, Tables, first_elements};
 pub use split::{Part, PartRows, Split, SplitBy, SplitConfig};
 pub use stream::{Batches, StreamConfig, TrainStream, in_order};

@@ -34,7 +34,7 @@ pub(crate) fn splitmix64(value: u64) -> u64 {
 }
 
 /// Puts `items` into an order that depends on `seed` alone, each order equally likely (Fisher and Yates).
-pub(crate) fn shuffle<T>(items: &mut [T], seed: u64) {
+pub fn shuffle<T>(items: &mut [T], seed: u64) {
     for last in (1..items.len()).rev() {
         let draw = splitmix64(seed.wrapping_add(last as u64));
         let other = ((u128::from(draw) * (last as u128 + 1)) >> 64) as usize;

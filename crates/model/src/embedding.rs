@@ -9,11 +9,13 @@ mod config;
 mod gather;
 mod init;
 mod optimiser;
+mod products;
 mod touched;
 
 pub(crate) use columns::Columns;
 pub use config::{EmbeddingConfig, SparseOptimiserConfig, SparseOptimiserKind, Tables};
 pub use optimiser::SparseOptimiser;
+pub use products::TableProducts;
 
 use hinet_data::{Layout, Slot, TableSpec};
 use hinet_tape::Buffer;
@@ -26,6 +28,9 @@ pub struct Embeddings {
     /// Columns of a batch that it reads.
     features: usize,
     width: usize,
+    /// The first table, and the first column of the dense input, of first-order weights.
+    first_order_table: usize,
+    first_order_column: usize,
 }
 
 /// One table, row-major.
@@ -81,7 +86,7 @@ impl Embeddings {
         seed: impl Fn(&str) -> u64,
     ) -> Embeddings {
         let mut embeddings = Embeddings::blank(layout, columns);
-        let deep = if columns.embeddings { layout.tables.len() * columns.copies(layout) } else { 0 };
+        let deep = embeddings.first_order_table;
         for Table { spec, values, scenario_rows, .. } in &mut embeddings.tables[..deep] {
             let Some(rows) = scenario_rows else {
                 init::fill(values, spec.dim, config.init_std, seed(&spec.name));
@@ -110,7 +115,14 @@ impl Embeddings {
             scenario_rows: per_scenario.then_some(spec.rows / layout.scenarios.len()),
             spec,
         });
-        Embeddings { tables: tables.collect(), features: layout.slots.len(), width: columns.width(layout), slots }
+        Embeddings {
+            tables: tables.collect(),
+            features: layout.slots.len(),
+            width: columns.width(layout),
+            first_order_table: if columns.embeddings { layout.tables.len() * columns.copies(layout) } else { 0 },
+            first_order_column: columns.deep(layout),
+            slots,
+        }
     }
 
     /// Name, rows and width of each table: in the order of [`Layout::tables`], for each task that has its own; then those
@@ -151,6 +163,12 @@ impl Embeddings {
     #[must_use]
     pub fn width(&self) -> usize {
         self.width
+    }
+
+    /// The first of the columns that hold first-order weights, one for each task; the width where there are none.
+    #[must_use]
+    pub fn first_order_column(&self) -> usize {
+        self.first_order_column
     }
 }
 

@@ -73,7 +73,9 @@ pub mod zoo;
 pub use artefact::{Artefact, ExampleRow, Examples, FORMAT_VERSION, FileRecord, Manifest, OLDEST_FORMAT_VERSION};
 pub use calibration::{CalibratedCell, Calibration, CalibrationMethod, Curve, FittedOn, MAX_KNOTS, logit};
 pub use config::{InputNorm, ModelConfig};
-pub use embedding::{EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind, Tables};
+pub use embedding::{
+    EmbeddingConfig, Embeddings, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind, TableProducts, Tables,
+};
 pub use error::ModelError;
 pub use explain::{Explainer, GateWeights, RowExplanation, Weight};
 pub use export::{

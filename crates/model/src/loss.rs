@@ -35,6 +35,18 @@ impl LossInputs {
         LossInputs { cells: cells.collect(), every: form == Form::Every }
     }
 
+    /// What a row of weight 1 counts in a cell: scenario weight times task weight.
+    #[must_use]
+    pub fn cell_weight(&self, scenario: usize, task: usize) -> f64 {
+        self.cells[scenario][task]
+    }
+
+    /// Scenarios that have a weight.
+    #[must_use]
+    pub fn scenarios(&self) -> usize {
+        self.cells.len()
+    }
+
     /// Columns of targets and weights.
     #[must_use]
     pub fn columns(&self) -> usize {
@@ -116,8 +128,14 @@ impl CellLosses {
     /// Mean log loss of a cell; none without a row of it.
     #[must_use]
     pub fn mean(&self, scenario: usize, task: usize) -> Option<f64> {
-        let (sum, total) = self.sums[scenario * self.tasks + task];
+        let (sum, total) = self.sum(scenario, task);
         (total > 0.0).then(|| sum / total)
+    }
+
+    /// Weighted sum of a cell's cross-entropies, and the sum of their weights.
+    #[must_use]
+    pub fn sum(&self, scenario: usize, task: usize) -> (f64, f64) {
+        self.sums[scenario * self.tasks + task]
     }
 
     /// Weighted sum of a task's cross-entropies over all scenarios, and the sum of their weights.

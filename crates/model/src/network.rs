@@ -89,7 +89,9 @@ pub struct Objective {
     pub targets: Value,
     /// Input number 2, named `weights`: `[batch, columns]`; 0 masks.
     pub weights: Value,
-    /// Weighted sum of cross-entropies, plus the auxiliary loss: `[1, 1]`.
+    /// Weighted sum of cross-entropies: `[1, 1]`.
+    pub cross_entropy: Value,
+    /// The same plus the auxiliary loss: `[1, 1]`.
     pub loss: Value,
 }
 
@@ -149,12 +151,13 @@ impl Network {
         let columns = self.columns();
         let targets = self.graph.input("targets", columns, false);
         let weights = self.graph.input("weights", columns, false);
-        let loss = match self.output {
+        let cross_entropy = match self.output {
             Output::Logits(logits) => self.graph.bce_with_logits(logits, targets, weights),
             Output::LogProbabilities { p, not_p } => self.graph.nll(p, not_p, targets, weights),
         };
-        let loss = self.auxiliary.map_or(loss, |auxiliary| self.graph.add(loss, auxiliary));
-        Objective { targets, weights, loss }
+        let add = |auxiliary| self.graph.add(cross_entropy, auxiliary);
+        let loss = self.auxiliary.map_or(cross_entropy, add);
+        Objective { targets, weights, cross_entropy, loss }
     }
 
     /// Columns of the outputs: one per task, in [`Form::Every`] one per scenario and task.

@@ -137,7 +137,8 @@ impl Tape {
     }
 
     /// Adds to `gradients` the gradient of `sum of factor * value` over the seeds (every element of a seed counts).
-    /// May run several times after one forward pass, with the same parameters and feed.
+    /// May run several times after one forward pass, with the same parameters and feed. Only the weights of a loss, which its
+    /// backward pass reads anew, may differ: so the gradient of each part of a loss is had without another forward pass.
     pub fn backward(&mut self, params: &Params, feed: &Feed<'_>, seeds: &[(Value, f32)], gradients: &mut Gradients) {
         check_feed(&self.graph, params, feed);
         assert_eq!(gradients.fresh.len(), self.graph.params().len(), "gradients of another graph");

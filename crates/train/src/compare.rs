@@ -9,6 +9,7 @@
 //! | `truth` | the test rows with their labels and users |
 //! | `bootstrap` | AUC of every cell under resampled users |
 //! | `contrast` | one model against another: differences, intervals, tests, verdicts |
+//! | `pareto` | models that no other beats in every cell |
 //! | `assemble` | all that as a [`Comparison`], and `compare.csv` |
 //!
 //! # How a difference is judged
@@ -22,6 +23,7 @@ mod assemble;
 mod bootstrap;
 mod contrast;
 mod finished;
+mod pareto;
 mod queue;
 mod result;
 mod truth;
@@ -43,8 +45,8 @@ use truth::Truth;
 
 pub use queue::{CompareObserver, RunEvent, RunLine};
 pub use result::{
-    CellSpread, Comparison, Contrast, Difference, Interval, ModelResult, PairedT, Resampling, RunResult, Seesaw,
-    SeesawRow, Spread, Verdict,
+    CellSpread, Comparison, Contrast, Difference, Interval, ModelResult, PairedT, ParetoRow, Resampling, RunResult,
+    Seesaw, SeesawRow, Spread, Verdict,
 };
 
 /// The reference of the seesaw matrix where nobody names another.

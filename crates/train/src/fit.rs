@@ -6,11 +6,13 @@
 //! | `session` | the loop over batches, with evaluations, log lines and checkpoints where they are due |
 //! | `state` | the position of the loop, and its way into a checkpoint and back |
 //! | `early_stop`, `meter`, `timing` | what is summed up on the way |
+//! | `floors` | what another run reached and this one must not lose |
 //! | `resume` | whether a run may be continued with this experiment |
 //! | `finish` | the last evaluation with the best weights, the artefact, the files of results |
 
 mod early_stop;
 mod finish;
+mod floors;
 mod inputs;
 mod meter;
 mod observer;
@@ -176,6 +178,7 @@ fn new_step(experiment: &Experiment, inputs: &Inputs, pool: Arc<ThreadPool>) -> 
         sparse: train.sparse.clone(),
         scenario_weight_power: train.scenario_weight_power,
         mask_loss: train.mask_loss,
+        weighting: train.weighting.clone(),
         seed,
     };
     Step::new(model, &config, Some(pool))

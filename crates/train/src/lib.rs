@@ -23,21 +23,22 @@ mod statistics;
 mod step;
 mod tensorboard;
 mod tune;
+mod weighting;
 
 pub use calibrate::{Calibrated, CalibrationData, calibrate, uncalibrate};
 pub use check::{CellCount, CheckReport, FeatureCount, Finding, ModelReport, PartReport, Severity, check};
 pub use compare::{
     CellSpread, CompareObserver, CompareOptions, CompareRuns, CompareTiming, Compared, Comparison, Contrast,
-    Difference, Interval, ModelResult, ModelTiming, PairedT, Resampling, RunEvent, RunLine, RunResult, Seesaw,
-    SeesawRow, Spread, Verdict, compare, compare_runs,
+    Difference, Interval, ModelResult, ModelTiming, PairedT, ParetoRow, Resampling, RunEvent, RunLine, RunResult,
+    Seesaw, SeesawRow, Spread, Verdict, compare, compare_runs,
 };
 pub use encode::encode;
 pub use error::{ErrorKind, TrainError};
 pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
-    CONFIG_VERSION, CompareConfig, Experiment, ExperimentError, ExperimentFile, Monitor, MonitoredMetric, Problem,
-    Setting, Tracker, TrainConfig, TuneConfig, TuneRange, TuneStrategy, Tuning, config_reference, json_schema,
-    read_config, reference_of, schema_of, toml_of,
+    CONFIG_VERSION, CompareConfig, Experiment, ExperimentError, ExperimentFile, FloorsConfig, Monitor, MonitoredMetric,
+    PatienceOver, Problem, Setting, Tracker, TrainConfig, TuneConfig, TuneRange, TuneStrategy, Tuning,
+    config_reference, json_schema, read_config, reference_of, schema_of, toml_of,
 };
 pub use export::{RunExport, export_run};
 pub use fit::{
@@ -58,3 +59,4 @@ pub use report::{comparison_page, grouped, write_report};
 pub use run_folder::RunFolder;
 pub use step::{Step, StepConfig, StepSeconds, TaskLoss};
 pub use tune::{TrialLine, TrialResult, TuneEvent, TuneObserver, TuneOptions, TuneResult, Tuned, tune, tune_models};
+pub use weighting::{Objectives, WeightingConfig, WeightingKind};

@@ -122,6 +122,15 @@ pub struct Reliability {
     pub bins: Vec<ReliabilityBin>,
 }
 
+impl SplitMetrics {
+    /// AUC of each cell, where it has `min_positives` rows of either class; without `(unknown)`.
+    pub(crate) fn large_cells(&self) -> Vec<Option<f64>> {
+        let known = self.cells.iter().filter(|cell| cell.scenario.as_deref() != Some(UNKNOWN_SCENARIO));
+        let is_large = |cell: &Cell| cell.positives.min(cell.rows - cell.positives) >= self.min_positives;
+        known.map(|cell| cell.auc.filter(|_| is_large(cell))).collect()
+    }
+}
+
 impl Metrics {
     /// The text of `metrics.json`: keys in a fixed order, every number the shortest that reads back the same.
     pub fn to_json(&self) -> String {

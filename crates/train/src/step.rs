@@ -12,6 +12,7 @@ use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
+use crate::weighting::{Forwarded, WeigherState, Weighted, WeightingConfig};
 
 /// What a step needs to know besides the model.
 #[derive(Clone, Debug)]
@@ -24,6 +25,8 @@ pub struct StepConfig {
     pub scenario_weight_power: f64,
     /// Each row trains the heads of its own scenario only.
     pub mask_loss: bool,
+    /// How the losses of tasks or scenarios become one step.
+    pub weighting: WeightingConfig,
     /// Where the streams of dropout come from.
     pub seed: Seed,
 }
@@ -37,6 +40,7 @@ pub struct Step {
     objective: Objective,
     tape: Tape,
     loss_inputs: LossInputs,
+    weighted: Option<Weighted>,
     gradients: Gradients,
     dense: DenseOptimiser,
     sparse: SparseOptimiser,
@@ -102,6 +106,7 @@ impl Step {
         let mut network = Network::record(&model.layout, &model.config, form)?;
         let objective = network.add_loss();
         Ok(Step {
+            weighted: Weighted::new(&config.weighting, &model),
             tape: Tape::with_pool(network.graph.clone(), pool),
             network,
             objective,
@@ -122,7 +127,8 @@ impl Step {
     }
 
     /// Trains on one batch, grouped by scenario; `step` counts from 0. Rows of an unknown scenario take no part.
-    /// Returns the loss that was minimised: scenario, task and row weights and any auxiliary loss included.
+    /// Returns the loss with scenario, task and row weights and any auxiliary loss in it, before the factors of
+    /// [`WeightingConfig`].
     ///
     /// # Panics
     /// If the batch is not grouped, or comes from an encoder of another layout: a bug of the caller.
@@ -141,30 +147,67 @@ impl Step {
         let embedded = Instant::now();
         let seed = self.seed.stream("dropout", step);
         self.tape.forward(&self.model.params, &feed, Mode::Train { seed });
+        let loss = self.tape.value(self.objective.loss)[0];
+        note_losses((&mut self.cells, &mut self.losses), &self.network, &self.tape, batch);
         let forward = Instant::now();
-        self.gradients.clear();
-        self.tape.backward(&self.model.params, &feed, &[(self.objective.loss, 1.0)], &mut self.gradients);
+        let x_gradient = match &mut self.weighted {
+            None => {
+                self.gradients.clear();
+                self.tape.backward(&self.model.params, &feed, &[(self.objective.loss, 1.0)], &mut self.gradients);
+                self.tape.input_gradient(self.network.x)
+            }
+            Some(weighted) => {
+                let losses = weighted.losses(&self.cells, &self.loss_inputs, batch);
+                let seed = Seed(self.seed.stream("weighting", step));
+                let pass = Forwarded {
+                    model: &self.model,
+                    network: &self.network,
+                    objective: &self.objective,
+                    batch,
+                    feed,
+                    losses,
+                    seed,
+                };
+                weighted.backward(pass, &mut self.tape, &mut self.gradients)
+            }
+        };
         let backward = Instant::now();
         self.gradient_norm = clip_global_norm(&mut self.gradients, self.clip);
         self.dense.step(&mut self.model.params, &self.gradients, self.schedule.rate(step));
-        let x_gradient = padded(self.tape.input_gradient(self.network.x), batch.rows * width, gradient);
+        let x_gradient = padded(x_gradient, batch.rows * width, gradient);
         self.sparse.step(&mut self.model.embeddings, batch, x_gradient);
         self.tape.update_statistics(&mut self.model.params);
-        self.note_losses(batch);
+        self.look_back(batch, (rows, seed));
         self.seconds.embedding += (embedded - begin).as_secs_f64();
         self.seconds.forward += (forward - embedded).as_secs_f64();
         self.seconds.backward += (backward - forward).as_secs_f64();
         self.seconds.update += backward.elapsed().as_secs_f64();
-        self.tape.value(self.objective.loss)[0]
+        loss
     }
 
-    fn note_losses(&mut self, batch: &Batch) {
+    /// Shows a weighting that asks for it what the step did to the losses of its batch.
+    fn look_back(&mut self, batch: &Batch, (rows, seed): (usize, u64)) {
+        let Some(weighted) = self.weighted.as_mut().filter(|weighted| weighted.weigher.looks_back()) else { return };
+        let Buffers { x, targets, weights, .. } = &mut self.buffers;
+        self.model.embeddings.gather(batch, x);
+        let (width, columns) = (self.model.embeddings.width(), self.loss_inputs.columns());
+        let inputs = [&x[..rows * width], &targets[..rows * columns], &weights[..rows * columns]];
+        let offsets = &batch.offsets[..=self.network.graph.groups()];
+        let feed = Feed { rows, offsets, inputs: &inputs, indices: &[] };
+        self.tape.forward(&self.model.params, &feed, Mode::Train { seed });
         self.cells.clear();
         self.cells.add(&self.network, &self.tape, batch);
-        for (task, loss) in self.losses.iter_mut().enumerate() {
-            let (sum, weight) = self.cells.task_sum(task);
-            *loss = TaskLoss { sum, weight };
-        }
+        weighted.weigher.after(&weighted.losses(&self.cells, &self.loss_inputs, batch));
+    }
+
+    /// Names of the objectives with their mean factors since the last call; `None` without weighting.
+    pub(crate) fn take_factors(&mut self) -> Option<Vec<(&str, f64)>> {
+        self.weighted.as_mut().map(|weighted| weighted.weigher.take())
+    }
+
+    /// What to tell of factors that never moved.
+    pub(crate) fn stillness(&self) -> Option<String> {
+        self.weighted.as_ref().and_then(|weighted| weighted.weigher.stillness())
     }
 
     /// Loss of each task over the last batch.
@@ -267,8 +310,28 @@ impl Step {
         self.schedule.state()
     }
 
+    pub(crate) fn weighting_state(&self) -> Option<&WeigherState> {
+        self.weighted.as_ref().map(|weighted| weighted.weigher.state())
+    }
+
+    pub(crate) fn load_weighting(&mut self, state: WeigherState) {
+        if let Some(weighted) = &mut self.weighted {
+            weighted.weigher.load_state(state);
+        }
+    }
+
     pub(crate) fn load_schedule(&mut self, state: ScheduleState) {
         self.schedule.load_state(state);
+    }
+}
+
+/// Losses of the cells and the tasks over a batch.
+fn note_losses((cells, losses): (&mut CellLosses, &mut [TaskLoss]), network: &Network, tape: &Tape, batch: &Batch) {
+    cells.clear();
+    cells.add(network, tape, batch);
+    for (task, loss) in losses.iter_mut().enumerate() {
+        let (sum, weight) = cells.task_sum(task);
+        *loss = TaskLoss { sum, weight };
     }
 }
 

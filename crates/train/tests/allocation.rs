@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hinet_data::{Batch, Column, Layout, Pooling, Seed, Slot, TableSpec, TaskSpec, UnknownScenario};
 use hinet_model::{HinetConfig, Model, ModelConfig, ScenarioLayerConfig, SparseOptimiserConfig, zoo};
 use hinet_tape::DenseOptimiserConfig;
-use hinet_train::{Step, StepConfig};
+use hinet_train::{Step, StepConfig, WeightingConfig};
 use rayon::ThreadPoolBuilder;
 
 #[path = "../../../tests/support/allocations.rs"]
@@ -66,6 +66,7 @@ fn step(model: ModelConfig, threads: usize) -> (Step, Arc<rayon::ThreadPool>) {
         sparse: SparseOptimiserConfig { l2: 1e-5, ..SparseOptimiserConfig::default() },
         scenario_weight_power: 1.0,
         mask_loss: true,
+        weighting: WeightingConfig::default(),
         seed: Seed(1),
     };
     (Step::new(model, &config, Some(Arc::clone(&pool))).unwrap(), pool)

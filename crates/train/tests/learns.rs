@@ -3,7 +3,7 @@
 use hinet_data::{Batch, Column, Layout, Seed, Slot, TableSpec, TaskSpec, UnknownScenario};
 use hinet_model::{InputNorm, Model, ModelConfig, ScenarioLayerConfig, SparseOptimiserConfig, TaskLayerConfig, zoo};
 use hinet_tape::DenseOptimiserConfig;
-use hinet_train::{Step, StepConfig};
+use hinet_train::{Step, StepConfig, WeightingConfig};
 
 const ROWS: usize = 48;
 const IDS: u64 = 12;
@@ -50,6 +50,7 @@ fn losses(config: ModelConfig, mask_loss: bool) -> (f32, f32) {
         sparse: SparseOptimiserConfig { learning_rate: 0.1, ..SparseOptimiserConfig::default() },
         scenario_weight_power: 1.0,
         mask_loss,
+        weighting: WeightingConfig::default(),
         seed: Seed(5),
     };
     let mut step = Step::new(model, &config, None).unwrap();

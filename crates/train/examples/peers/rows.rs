@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use hinet_data::{DataError, EncodeCounts, Encoder, Need, Order, Seed, Source, StreamConfig, TrainStream};
 use hinet_model::Model;
-use hinet_train::{Experiment, Step, StepConfig, peak_rss_mb};
+use hinet_train::{Experiment, Step, StepConfig, WeightingConfig, peak_rss_mb};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::Outcome;
@@ -74,6 +74,7 @@ impl Fitted {
             sparse: train.sparse.clone(),
             scenario_weight_power: train.scenario_weight_power,
             mask_loss: train.mask_loss,
+            weighting: WeightingConfig::default(),
             seed: Seed(train.seed),
         };
         let stream = StreamConfig {

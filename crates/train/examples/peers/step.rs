@@ -7,7 +7,7 @@ use std::time::Instant;
 use hinet_data::{Batch, Seed};
 use hinet_model::{Embeddings, SparseOptimiserConfig, SparseOptimiserKind};
 use hinet_tape::DenseOptimiserConfig;
-use hinet_train::{Step, StepConfig, peak_rss_mb};
+use hinet_train::{Step, StepConfig, WeightingConfig, peak_rss_mb};
 
 use crate::reference::Arguments;
 use crate::{Outcome, quantile};
@@ -100,6 +100,7 @@ fn step_config(tables: &SparseOptimiserConfig) -> StepConfig {
         sparse: tables.clone(),
         scenario_weight_power: 0.0,
         mask_loss: true,
+        weighting: WeightingConfig::default(),
         seed: Seed(7),
     }
 }

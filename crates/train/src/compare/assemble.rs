@@ -9,13 +9,13 @@ use serde_json::Value;
 
 use super::bootstrap::Draws;
 use super::contrast::{Columns, Side, contrast};
-use super::finished;
 use super::result::{
     CellSpread, Comparison, Contrast, Difference, ModelResult, Resampling, RunResult, Seesaw, SeesawRow, Spread,
     Verdict,
 };
 use super::truth::Truth;
 use super::{CompareOptions, Group, HINET, LEVEL, ModelTiming, SINGLE, comparison as refused};
+use super::{finished, pareto};
 use crate::evaluate::is_stopped;
 use crate::metrics::{number, quoted};
 use crate::scores::RowScores;
@@ -121,12 +121,14 @@ pub(super) fn comparison(group: &Group, settings: &Settings, stop: &AtomicBool) 
         rows: against(reference).into_iter().map(SeesawRow::new).collect(),
     });
     let notes = notes(settings, truth, &columns, &contrasts);
+    let models: Vec<ModelResult> = members.iter().map(|member| model(member, &columns)).collect::<Result<_, _>>()?;
     Ok(Comparison {
         name: name.clone(),
         rows: truth.rows() as u64,
         scenarios: truth.scenarios.clone(),
         tasks: truth.tasks.clone(),
-        models: members.iter().map(|member| model(member, &columns)).collect::<Result<_, _>>()?,
+        pareto: pareto::rows(&models, columns.min_positives),
+        models,
         resampling: Resampling {
             unit: if truth.by_user { "user" } else { "row" }.to_owned(),
             units: truth.units as u64,

@@ -24,6 +24,9 @@ pub struct Comparison {
     pub against: String,
     /// Each other model against that one, in the order of `models`.
     pub contrasts: Vec<Contrast>,
+    /// Which models another one beats in every cell, in the order of `models`.
+    #[serde(default)]
+    pub pareto: Vec<ParetoRow>,
     /// What each model gains and loses beside the reference; absent without a reference, and `notes` says why.
     pub seesaw: Option<Seesaw>,
     /// What a reader must know to read the numbers right, in sentences.
@@ -194,6 +197,19 @@ pub enum Verdict {
     /// Not tested: the rows are of one class, or too few.
     #[default]
     Untested,
+}
+
+/// How a model stands among the others over all cells at once, by mean AUC over seeds.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ParetoRow {
+    /// The model.
+    pub model: String,
+    /// Cells with enough rows of either class.
+    pub cells: u64,
+    /// Of these, where its AUC is above every other's.
+    pub best_cells: u64,
+    /// Models that are worse in none of these cells and better in some: without one, the model is a choice.
+    pub beaten_by: Vec<String>,
 }
 
 /// The change of every cell beside the reference.

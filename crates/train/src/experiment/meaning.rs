@@ -6,7 +6,8 @@ use hinet_data::{DataConfig, DataError, Expression, SplitBy};
 use hinet_tape::{OptimiserError, ScheduleKind};
 
 use super::strict::join;
-use super::{Experiment, Monitor, MonitoredMetric, model};
+use super::{Experiment, Monitor, MonitoredMetric, PatienceOver, model};
+use crate::weighting::{Objectives, WeightingKind};
 
 /// Problems as (key, message).
 type Found = Vec<(String, String)>;
@@ -25,6 +26,7 @@ pub(super) fn check(experiment: &Experiment) -> Found {
     check_monitor(experiment, &mut found);
     check_optimisers(experiment, &mut found);
     check_mask(experiment, &mut found);
+    check_weighting(experiment, &mut found);
     if !experiment.tasks.is_empty() {
         found.extend(model::check(&experiment.model, &experiment.tasks).err());
     }
@@ -175,6 +177,7 @@ fn check_monitor(experiment: &Experiment, found: &mut Found) {
         let needs = [
             ("monitor", train.monitor.is_some()),
             ("patience", train.patience.is_some()),
+            ("floors", train.floors.is_some()),
             ("evaluate_every", train.evaluate_every.is_some()),
             ("dense.schedule", train.dense.schedule == ScheduleKind::Plateau),
         ];
@@ -187,6 +190,13 @@ fn check_monitor(experiment: &Experiment, found: &mut Found) {
         }
         return;
     }
+    let tolerance = train.floors.as_ref().map_or(0.0, |floors| floors.tolerance);
+    if !(0.0..1.0).contains(&tolerance) {
+        problem(found, "train.floors.tolerance", format!("expected an AUC, at least 0 and below 1, found {tolerance}"));
+    }
+    if train.patience_over == PatienceOver::Cells && train.patience.is_none() {
+        problem(found, "train.patience_over", "has no meaning without `patience`: give it, or remove this");
+    }
     let Some(written) = &train.monitor else { return };
     match Monitor::parse(written, &experiment.tasks) {
         Err(message) => problem(found, "train.monitor", message),
@@ -194,6 +204,30 @@ fn check_monitor(experiment: &Experiment, found: &mut Found) {
             problem(found, "train.monitor", "GAUC needs to know the users: name their column as `data.user`");
         }
         Ok(_) => {}
+    }
+}
+
+fn check_weighting(experiment: &Experiment, found: &mut Found) {
+    let weighting = &experiment.train.weighting;
+    for (key, message) in weighting.check() {
+        problem(found, format!("train.weighting.{key}"), message);
+    }
+    if weighting.kind == WeightingKind::Fixed {
+        return;
+    }
+    if !experiment.train.mask_loss {
+        let message = "needs `mask_loss = true`: without it rows count in the losses of every scenario";
+        problem(found, "train.weighting.kind", message);
+    }
+    let tables = experiment.model.tables;
+    let owned = match weighting.objectives {
+        Objectives::Tasks => tables.per_task(),
+        Objectives::Scenarios => tables.per_scenario(),
+        Objectives::Cells => tables.per_task() || tables.per_scenario(),
+    };
+    if owned {
+        let message = "the objectives share no table with these `tables` of the model: there is nothing to weigh";
+        problem(found, "train.weighting.kind", message);
     }
 }
 

@@ -8,16 +8,30 @@ use hinet_data::Tables;
 use super::strict::Mismatch;
 use super::tree::{Node, Origin, Value};
 
-const KEYS: [&str; 4] = ["train", "valid", "test", "cache_dir"];
+/// Tables with paths, and the keys of these.
+const PATHS: [(&str, &[&str]); 2] = [("data", &["train", "valid", "test", "cache_dir"]), ("train.floors", &["run"])];
 
-/// Makes the paths of `[data]` absolute.
+/// Makes all paths absolute.
 pub(super) fn resolve(tree: &mut Node, file: &Path) -> Result<(), Vec<Mismatch>> {
-    let Value::Table(entries) = &mut tree.value else { return Ok(()) };
-    let Some(data) = entries.iter_mut().find(|entry| entry.key == "data") else { return Ok(()) };
-    let Value::Table(entries) = &mut data.node.value else { return Ok(()) };
     let mut found = Vec::new();
-    for entry in entries.iter_mut().filter(|entry| KEYS.contains(&entry.key.as_str())) {
-        let key = format!("data.{}", entry.key);
+    for (table, keys) in PATHS {
+        let node = table.split('.').try_fold(&mut *tree, |node, key| child(node, key));
+        if let Some(node) = node {
+            resolve_table(node, file, (table, keys), &mut found);
+        }
+    }
+    if found.is_empty() { Ok(()) } else { Err(found) }
+}
+
+fn child<'n>(node: &'n mut Node, key: &str) -> Option<&'n mut Node> {
+    let Value::Table(entries) = &mut node.value else { return None };
+    entries.iter_mut().find(|entry| entry.key == key).map(|entry| &mut entry.node)
+}
+
+fn resolve_table(node: &mut Node, file: &Path, (table, keys): (&str, &[&str]), found: &mut Vec<Mismatch>) {
+    let Value::Table(entries) = &mut node.value else { return };
+    for entry in entries.iter_mut().filter(|entry| keys.contains(&entry.key.as_str())) {
+        let key = format!("{table}.{}", entry.key);
         if let Value::Array(nodes) = &mut entry.node.value {
             for (index, node) in nodes.iter_mut().enumerate() {
                 found.extend(absolute(node, file, &format!("{key}.{index}")).err());
@@ -26,7 +40,6 @@ pub(super) fn resolve(tree: &mut Node, file: &Path) -> Result<(), Vec<Mismatch>>
             found.extend(absolute(&mut entry.node, file, &key).err());
         }
     }
-    if found.is_empty() { Ok(()) } else { Err(found) }
 }
 
 fn absolute(node: &mut Node, file: &Path, key: &str) -> Result<(), Mismatch> {

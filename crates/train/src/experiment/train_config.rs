@@ -1,9 +1,13 @@
 //! How the model is trained: the table `[train]`.
 
+use std::path::PathBuf;
+
 use hinet_model::SparseOptimiserConfig;
 use hinet_tape::DenseOptimiserConfig;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+
+use crate::weighting::WeightingConfig;
 
 /// How the model is trained, watched and saved: the table `[train]`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -30,6 +34,12 @@ pub struct TrainConfig {
     /// Stop when this many evaluations in a row brought nothing better. Without it: all epochs are run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub patience: Option<u64>,
+    /// What `patience` counts: evaluations in which the monitor was not better than ever (`monitor`), or in which the AUC of no cell
+    /// (scenario x task) was (`cells`); cells with fewer than `min_positives` rows of either class say nothing.
+    pub patience_over: PatienceOver,
+    /// Cells that must not lose against another run.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub floors: Option<FloorsConfig>,
     /// Evaluate on the validation rows every so many steps. Without it: after every epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluate_every: Option<u64>,
@@ -37,6 +47,8 @@ pub struct TrainConfig {
     pub scenario_weight_power: f64,
     /// Each row trains the heads of its own scenario only. `false`: every head learns from every row, rows of other scenarios included.
     pub mask_loss: bool,
+    /// How the losses of tasks or scenarios become one step. Without it: their sum.
+    pub weighting: WeightingConfig,
     /// Optimiser of everything but the embedding tables.
     pub dense: DenseOptimiserConfig,
     /// Optimiser of the embedding tables: touched rows only.
@@ -54,6 +66,33 @@ pub struct TrainConfig {
     pub ndcg_k: usize,
     /// Write a line of losses to `history.jsonl` every so many steps.
     pub log_every: u64,
+}
+
+/// What evaluations must improve for training to go on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PatienceOver {
+    /// The monitor.
+    #[default]
+    Monitor,
+    /// The AUC of any cell.
+    Cells,
+}
+
+/// Cells that must not lose against another run: the table `[train.floors]`. Weights below a floor are kept only while none
+/// are above all of them.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct FloorsConfig {
+    /// The folder of that run; it must have been evaluated on the same validation rows.
+    pub run: PathBuf,
+    /// How much AUC each cell may lose on them. Default: 0.001.
+    #[serde(default = "tolerance")]
+    pub tolerance: f64,
+}
+
+fn tolerance() -> f64 {
+    0.001
 }
 
 /// A place for curves besides `history.jsonl`.
@@ -75,9 +114,12 @@ impl Default for TrainConfig {
             monitor: None,
             min_positives: 10,
             patience: None,
+            patience_over: PatienceOver::Monitor,
+            floors: None,
             evaluate_every: None,
             scenario_weight_power: 1.0,
             mask_loss: true,
+            weighting: WeightingConfig::default(),
             dense: DenseOptimiserConfig::default(),
             sparse: SparseOptimiserConfig::default(),
             checkpoint_every: 1000,

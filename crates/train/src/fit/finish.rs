@@ -7,7 +7,7 @@ use hinet_model::{Artefact, zoo};
 use serde_json::{Value, json};
 
 use super::session::Session;
-use super::{Stage, Summary};
+use super::{Stage, Summary, warnings};
 use crate::run_folder::{RunFolder, pretty, write_whole};
 use crate::scores::RowScoresBuilder;
 use crate::{Metrics, TrainError, inspect, write_report};
@@ -38,9 +38,19 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
         reliability.insert(part, gathered.reliability());
         metrics.splits.insert(part.to_owned(), gathered.finish());
     }
+    let below = match (&session.floors, metrics.splits.get("valid")) {
+        (Some(floors), Some(valid)) => floors.below(valid),
+        _ => Vec::new(),
+    };
+    if session.floors.is_some() {
+        metrics.about.insert("below_floor".to_owned(), json!(below));
+    }
     // Logged only now: had the caller asked to stop before, the lines would be written twice.
     for (part, split) in &metrics.splits {
         session.log_final(part, split)?;
+    }
+    if !below.is_empty() {
+        session.warn(&warnings::of_floors(&below))?;
     }
     let begin = Instant::now();
     if let Some(scores) = scores.filter(|_| inputs.test.is_some()) {

@@ -6,11 +6,13 @@ use hinet_data::{Batch, TrainStream};
 use hinet_model::ExampleRow;
 use serde_json::{Map, Value, json};
 
+use super::floors::Floors;
 use super::inputs::Inputs;
 use super::meter::{LossMeter, Pace};
 use super::state::State;
 use super::{Evaluated, FitOptions, Progress, RunSize, Stage, StepDone};
 use crate::evaluate::{Scorer, is_stopped};
+use crate::experiment::PatienceOver;
 use crate::history::History;
 use crate::metrics::SplitMetrics;
 use crate::run_folder::RunFolder;
@@ -32,6 +34,7 @@ pub(crate) struct Session<'a, 'o> {
     board: Option<TensorBoard>,
     pace: Pace,
     recent: LossMeter,
+    pub(crate) floors: Option<Floors>,
     /// Rows for the artefact; read before training, so that a file that is gone by then costs no training.
     pub(crate) examples: Vec<ExampleRow>,
 }
@@ -59,7 +62,23 @@ impl<'a, 'o> Session<'a, 'o> {
         let pace = Pace::new(state.timing.seconds.training);
         let recent = LossMeter::new(size.tasks.len());
         let examples = inputs.examples(experiment.train.example_rows)?;
-        Ok(Session { experiment, folder, inputs, options, step, state, size, history, board, pace, recent, examples })
+        let train = &experiment.train;
+        let floors = train.floors.as_ref().map(|floors| Floors::open(floors, train.min_positives)).transpose()?;
+        Ok(Session {
+            experiment,
+            folder,
+            inputs,
+            options,
+            step,
+            state,
+            size,
+            history,
+            board,
+            pace,
+            recent,
+            floors,
+            examples,
+        })
     }
 
     /// Trains until the epochs or steps are over, patience ends, or the caller asks to stop.
@@ -147,6 +166,9 @@ impl<'a, 'o> Session<'a, 'o> {
     /// Training is over; the last weights are evaluated unless that was just done.
     fn end(&mut self) -> Result<(), TrainError> {
         self.state.done = true;
+        if let Some(text) = self.step.stillness() {
+            self.warn(&text)?;
+        }
         if self.state.evaluated == Some(self.state.step) { Ok(()) } else { self.evaluate_valid() }
     }
 
@@ -162,9 +184,15 @@ impl<'a, 'o> Session<'a, 'o> {
         let quality = metric.map(|metric| if monitor.larger_is_better() { metric } else { -metric });
         let first = self.state.evaluated.is_none();
         let state = &mut self.state;
-        let best = state.best.report(state.step, quality);
+        let below = self.floors.as_ref().map_or(Vec::new(), |floors| floors.below(&metrics));
+        let best = state.best.report(state.step, quality, !below.is_empty());
+        state.cells.report(&metrics.large_cells());
         (state.evaluation_due, state.evaluated) = (false, Some(state.step));
-        state.done |= state.best.is_exhausted(self.experiment.train.patience.unwrap_or(0));
+        let patience = self.experiment.train.patience.unwrap_or(0);
+        state.done |= match self.experiment.train.patience_over {
+            PatienceOver::Monitor => state.best.is_exhausted(patience),
+            PatienceOver::Cells => state.cells.is_exhausted(patience),
+        };
         if best {
             self.state.save_best(&self.folder.checkpoint(), &self.step)?;
         }
@@ -259,13 +287,20 @@ impl<'a, 'o> Session<'a, 'o> {
         let losses = self.state.losses.take().to_vec();
         let by_task: Map<String, Value> =
             self.size.tasks.iter().cloned().zip(losses.iter().map(|x| json!(x))).collect();
-        let line = json!({
+        let mut line = json!({
             "kind": "loss", "step": step, "epoch": self.state.epoch + 1, "losses": by_task, "learning_rate": rate,
         });
+        let factors = self.step.take_factors().unwrap_or_default();
+        let mut scalars: Vec<(String, f64)> =
+            factors.iter().map(|(objective, factor)| (format!("weight/{objective}"), *factor)).collect();
+        if !factors.is_empty() {
+            line["weights"] =
+                factors.into_iter().map(|(objective, factor)| (objective.to_owned(), json!(factor))).collect();
+        }
         self.history.line(&line)?;
         let Some(board) = &mut self.board else { return Ok(()) };
         let named = self.size.tasks.iter().zip(&losses);
-        let mut scalars: Vec<_> = named.filter_map(|(task, loss)| Some((format!("loss/{task}"), (*loss)?))).collect();
+        scalars.extend(named.filter_map(|(task, loss)| Some((format!("loss/{task}"), (*loss)?))));
         scalars.push(("learning_rate".to_owned(), f64::from(rate)));
         board.scalars(step, &scalars)
     }
@@ -297,6 +332,9 @@ impl<'a, 'o> Session<'a, 'o> {
     fn warn_of_validation(&mut self, metrics: &SplitMetrics, evaluated: Evaluated<'_>) -> Result<(), TrainError> {
         for scenario in super::warnings::scenarios_without_rows(metrics) {
             self.warn(&format!("scenario `{scenario}` has no observed row in valid: its cells say nothing"))?;
+        }
+        if let Some(mismatch) = self.floors.as_ref().and_then(|floors| floors.mismatch(metrics)) {
+            self.warn(&format!("`train.floors.run` was evaluated on other rows: {mismatch}"))?;
         }
         if evaluated.metric.is_none() {
             let monitor = evaluated.monitor;

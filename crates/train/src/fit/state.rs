@@ -5,12 +5,13 @@ use std::path::Path;
 use hinet_tape::ScheduleState;
 use serde::{Deserialize, Serialize};
 
-use super::early_stop::Best;
+use super::early_stop::{Best, CellBests};
 use super::meter::LossMeter;
 use super::timing::Timing;
 use crate::TrainError;
 use crate::checkpoint::{self, Checkpoint, STATE};
 use crate::step::Step;
+use crate::weighting::WeigherState;
 
 /// The position of a fit and what it has summed up so far. Everything random is drawn from streams named by the seed
 /// of the config and the numbers here, so no generator needs saving.
@@ -32,6 +33,9 @@ pub(crate) struct State {
     pub(crate) done: bool,
     /// The best evaluation so far; its weights lie beside.
     pub(crate) best: Best,
+    /// The best of each cell so far.
+    #[serde(default)]
+    pub(crate) cells: CellBests,
     /// Losses since the last line of the history.
     pub(crate) losses: LossMeter,
     /// Bytes of `history.jsonl`.
@@ -41,6 +45,8 @@ pub(crate) struct State {
     /// Time spent so far.
     pub(crate) timing: Timing,
     schedule: Option<ScheduleState>,
+    #[serde(default)]
+    weighting: Option<WeigherState>,
     dense_steps: u64,
     sparse_steps: u64,
 }
@@ -58,11 +64,13 @@ impl State {
             evaluated: None,
             done: false,
             best: Best::default(),
+            cells: CellBests::default(),
             losses: LossMeter::new(tasks),
             history: 0,
             tensorboard: 0,
             timing: Timing::start(),
             schedule: None,
+            weighting: None,
             dense_steps: 0,
             sparse_steps: 0,
         }
@@ -73,6 +81,7 @@ impl State {
     pub(crate) fn save(&mut self, folder: &Path, step: &Step) -> Result<(), TrainError> {
         (self.dense_steps, self.sparse_steps) = step.optimiser_steps();
         self.schedule = Some(step.schedule_state());
+        self.weighting = step.weighting_state().cloned();
         let mut arrays = step.weights();
         arrays.extend(step.optimiser_arrays());
         checkpoint::write(&checkpoint::path(folder, STATE, self.step), self, &arrays)?;
@@ -89,6 +98,9 @@ impl State {
         step.load_optimisers((state.dense_steps, state.sparse_steps), &mut |name| file.read_vec(name))?;
         if let Some(schedule) = state.schedule {
             step.load_schedule(schedule);
+        }
+        if let Some(weighting) = state.weighting.clone() {
+            step.load_weighting(weighting);
         }
         Ok(Some(state))
     }

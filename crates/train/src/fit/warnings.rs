@@ -2,6 +2,7 @@
 
 use hinet_data::Layout;
 
+use super::floors::BelowFloor;
 use crate::metrics::{SplitMetrics, UNKNOWN_SCENARIO};
 
 /// A scenario whose rows weigh this many times as much as those of another makes steps noisy.
@@ -40,6 +41,16 @@ pub(crate) fn scenarios_without_rows(metrics: &SplitMetrics) -> Vec<&str> {
         }
     }
     names
+}
+
+/// A warning that no weights kept every floor.
+pub(crate) fn of_floors(below: &[BelowFloor]) -> String {
+    let cell = |BelowFloor { scenario, task, auc, floor }: &BelowFloor| {
+        let auc = auc.map_or_else(|| "none".to_owned(), |auc| format!("{auc:.4}"));
+        format!("`{task}` in `{scenario}` (AUC {auc}, floor {floor:.4})")
+    };
+    let cells: Vec<String> = below.iter().map(cell).collect();
+    format!("no evaluation kept every floor of `train.floors`; the best weights are below it in {}", cells.join(", "))
 }
 
 #[cfg(test)]

@@ -7,7 +7,9 @@ use super::format::{UNDEFINED, counted, decimals, fixed, grouped, short, signed}
 use super::heat::{self, Heat};
 use super::table::{self, Column, Table};
 use super::{Fact, Head, Section};
-use crate::compare::{CellSpread, Comparison, Difference, Interval, ModelResult, Seesaw, SeesawRow, Spread, Verdict};
+use crate::compare::{
+    CellSpread, Comparison, Difference, Interval, ModelResult, ParetoRow, Seesaw, SeesawRow, Spread, Verdict,
+};
 use crate::{CompareTiming, ModelTiming};
 
 #[derive(Serialize)]
@@ -17,6 +19,7 @@ pub(super) struct Page {
     models: Models,
     tasks: Shown,
     forest: Option<Forest>,
+    pareto: Models,
     seesaw: Option<Counted>,
     cells: Many,
 }
@@ -54,6 +57,7 @@ impl Page {
             models: models(comparison, timing),
             tasks: tasks(comparison),
             forest: forest::of(comparison),
+            pareto: pareto(comparison),
             seesaw: seesaw(comparison),
             cells: cells(comparison),
         }
@@ -88,6 +92,7 @@ fn head(comparison: &Comparison) -> Head {
         ("models", "Models", true),
         ("tasks", "Tasks", true),
         ("differences", "Differences", !comparison.contrasts.is_empty()),
+        ("pareto", "Pareto", comparison.pareto.len() > 1),
         ("seesaw", "Seesaw", comparison.seesaw.is_some()),
         ("cells", "Cells", true),
     ];
@@ -195,6 +200,22 @@ fn tasks(comparison: &Comparison) -> Shown {
         comparison.against
     );
     Shown { note, heat: heat.with_columns(&[String::new()], &columns) }
+}
+
+fn pareto(comparison: &Comparison) -> Models {
+    let columns = vec![Column::text("model"), Column::number("best in cells"), Column::text("beaten in every cell by")];
+    let row = |row: &ParetoRow| {
+        let best = table::Cell::number(format!("{} of {}", grouped(row.best_cells), grouped(row.cells)));
+        let beaten = if row.beaten_by.is_empty() { "none".to_owned() } else { row.beaten_by.join(", ") };
+        let mark = if row.beaten_by.is_empty() { " ◆" } else { "" };
+        let cells = vec![best, table::Cell::text(beaten)];
+        table::Row { name: format!("{}{mark}", row.model), all: false, cells }
+    };
+    let rows = comparison.pareto.iter().map(row).collect();
+    let note = "By mean AUC over seeds, of every cell with enough rows of either class. ◆: no other model is better somewhere and worse \
+                nowhere, so that the model is a choice. Noise has no say here: models that are alike do not beat each other."
+        .to_owned();
+    Models { note, table: Table { id: "pareto".into(), columns, rows, ..Table::default() } }
 }
 
 fn seesaw(comparison: &Comparison) -> Option<Counted> {

@@ -10,3 +10,4 @@ mod report;
 mod score;
 mod shop;
 mod tables;
+mod weighting;

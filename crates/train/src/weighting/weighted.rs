@@ -1,0 +1,117 @@
+//! The backward pass of a step whose objectives are weighed.
+
+use hinet_data::{Batch, Seed};
+use hinet_model::{CellLosses, LossInputs, Model, Network, Objective};
+use hinet_tape::{Feed, Gradients, Tape};
+
+use super::{ObjectiveGradients, ObjectiveMap, Seen, Weigher, WeightingConfig};
+
+/// Weighs objectives, batch by batch.
+pub(crate) struct Weighted {
+    pub(crate) weigher: Weigher,
+    map: ObjectiveMap,
+    /// For kinds that look at gradients.
+    gradients: Option<ObjectiveGradients>,
+    /// `[rows, columns]`: those of the loss, times factors.
+    weights: Vec<f32>,
+    /// The gradient of the dense input, where it is a combination: `[rows, width]`.
+    input: Vec<f32>,
+}
+
+/// A batch after the forward pass.
+pub(crate) struct Forwarded<'a> {
+    pub(crate) model: &'a Model,
+    pub(crate) network: &'a Network,
+    pub(crate) objective: &'a Objective,
+    pub(crate) batch: &'a Batch,
+    pub(crate) feed: Feed<'a>,
+    /// `L_k` of the batch.
+    pub(crate) losses: Vec<Option<f64>>,
+    pub(crate) seed: Seed,
+}
+
+impl Weighted {
+    /// None where there is nothing to weigh by.
+    pub(crate) fn new(config: &WeightingConfig, model: &Model) -> Option<Weighted> {
+        let map = ObjectiveMap::new(config.objectives, &model.layout);
+        let weigher = Weigher::new(config, map.clone())?;
+        let own = || ObjectiveGradients::new(&map, &model.params, &model.embeddings);
+        let gradients = config.kind.reads_gradients().then(own);
+        Some(Weighted { weigher, gradients, map, weights: Vec::new(), input: Vec::new() })
+    }
+
+    /// The loss of each objective over a batch, as the step counts it; `None` without an observed label.
+    pub(crate) fn losses(&self, cells: &CellLosses, inputs: &LossInputs, batch: &Batch) -> Vec<Option<f64>> {
+        let mut sums = vec![(0.0, 0.0); self.map.count()];
+        let tasks = inputs.columns();
+        for (scenario, task) in (0..inputs.scenarios()).flat_map(|s| (0..tasks).map(move |task| (s, task))) {
+            let (sum, weight) = cells.sum(scenario, task);
+            let of = &mut sums[self.map.of(scenario, task)];
+            *of = (of.0 + inputs.cell_weight(scenario, task) * sum, of.1 + weight);
+        }
+        sums.into_iter().map(|(sum, weight)| (weight > 0.0).then(|| sum / batch.rows as f64)).collect()
+    }
+
+    /// Gradients of the weighed loss, of the parameters into `gradients` and of the dense input, which it returns.
+    pub(crate) fn backward<'t>(
+        &'t mut self,
+        pass: Forwarded<'_>,
+        tape: &'t mut Tape,
+        gradients: &mut Gradients,
+    ) -> &'t [f32] {
+        gradients.clear();
+        let Some(mut own) = self.gradients.take() else {
+            let seen = Seen { losses: pass.losses.clone(), products: Vec::new() };
+            let factors = self.weigher.factors(&seen, pass.seed);
+            self.weigh(&pass, |k| factors[k] as f32);
+            let inputs = [pass.feed.inputs[0], pass.feed.inputs[1], &self.weights];
+            let feed = Feed { inputs: &inputs, ..pass.feed };
+            tape.backward(&pass.model.params, &feed, &[(pass.objective.loss, 1.0)], gradients);
+            return tape.input_gradient(pass.network.x);
+        };
+        self.take_each(&pass, tape, &mut own);
+        let products = own.products(&pass.model.embeddings, pass.batch);
+        let factors = self.weigher.factors(&Seen { losses: pass.losses.clone(), products }, pass.seed);
+        let width = pass.model.embeddings.width();
+        self.input.clear();
+        if let Some(auxiliary) = pass.network.auxiliary {
+            tape.backward(&pass.model.params, &pass.feed, &[(auxiliary, 1.0)], gradients);
+            self.input.extend_from_slice(tape.input_gradient(pass.network.x));
+        }
+        self.input.resize(pass.batch.rows * width, 0.0);
+        let all = !self.weigher.kind().combines_gradients();
+        own.combine(&factors, all, (gradients, &mut self.input), width);
+        self.gradients = Some(own);
+        &self.input
+    }
+
+    /// The gradient of each objective by itself.
+    fn take_each(&mut self, pass: &Forwarded<'_>, tape: &mut Tape, own: &mut ObjectiveGradients) {
+        for objective in 0..self.map.count() {
+            let gradients = own.of(objective);
+            if pass.losses[objective].is_none() {
+                own.keep_input(objective, &[]);
+                continue;
+            }
+            self.weigh(pass, |k| if k == objective { 1.0 } else { 0.0 });
+            let inputs = [pass.feed.inputs[0], pass.feed.inputs[1], &self.weights];
+            let feed = Feed { inputs: &inputs, ..pass.feed };
+            tape.backward(&pass.model.params, &feed, &[(pass.objective.cross_entropy, 1.0)], gradients);
+            own.keep_input(objective, tape.input_gradient(pass.network.x));
+        }
+    }
+
+    /// The weights of the loss, times the factor of each row's and task's objective.
+    fn weigh(&mut self, pass: &Forwarded<'_>, factor: impl Fn(usize) -> f32) {
+        let weights = pass.feed.inputs[2];
+        let tasks = pass.network.columns();
+        self.weights.clear();
+        self.weights.reserve(weights.len());
+        for (scenario, rows) in pass.feed.offsets.windows(2).enumerate() {
+            let factors: Vec<f32> = (0..tasks).map(|task| factor(self.map.of(scenario, task))).collect();
+            for row in weights[rows[0] * tasks..rows[1] * tasks].chunks_exact(tasks) {
+                self.weights.extend(row.iter().zip(&factors).map(|(weight, factor)| weight * factor));
+            }
+        }
+    }
+}
