@@ -5,6 +5,7 @@ mod draft;
 mod encode;
 mod feature;
 mod fit;
+mod grow;
 mod input;
 mod items;
 mod json;

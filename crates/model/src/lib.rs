@@ -60,6 +60,7 @@ mod embedding;
 mod error;
 mod explain;
 mod export;
+mod grow;
 mod loss;
 pub mod mixtures;
 mod model;
@@ -82,6 +83,7 @@ pub use export::{
     ExportFormat, ExportSource, Exported, InputNames, OnnxForm, PARITY_TOLERANCE, SCENARIO, SlotNames, export,
     synthetic_rows,
 };
+pub use grow::Origin;
 pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
 pub use network::{Form, Network, Objective, Output};

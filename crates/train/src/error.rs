@@ -37,6 +37,14 @@ pub enum TrainError {
         /// The search's folder.
         path: PathBuf,
     },
+    /// A run that another one cannot go on from.
+    #[error("train.warm_start: {}: {problem}", path.display())]
+    WarmStart {
+        /// The folder of that run.
+        path: PathBuf,
+        /// What is in its way.
+        problem: String,
+    },
     /// The data, or what the config says about it.
     #[error(transparent)]
     Data(#[from] DataError),
@@ -300,6 +308,7 @@ impl TrainError {
             TrainError::Optimiser(_)
             | TrainError::Comparison { .. }
             | TrainError::Experiment(_)
+            | TrainError::WarmStart { .. }
             | TrainError::Tuning { .. }
             | TrainError::OutputFormat { .. }
             | TrainError::OutputColumn { .. } => ErrorKind::Config,
@@ -351,6 +360,7 @@ impl TrainError {
             TrainError::Optimiser(_)
             | TrainError::Comparison { .. }
             | TrainError::Experiment(_)
+            | TrainError::WarmStart { .. }
             | TrainError::RunExists { .. }
             | TrainError::NotARun { .. }
             | TrainError::NotFinished { .. }

@@ -41,7 +41,7 @@ pub use error::{ExperimentError, Problem};
 pub use monitor::{Monitor, MonitoredMetric};
 pub use reference::{config_reference, reference_of};
 pub use schema::{json_schema, schema_of};
-pub use train_config::{FloorsConfig, PatienceOver, Tracker, TrainConfig};
+pub use train_config::{FloorsConfig, NewScenarios, PatienceOver, Tracker, TrainConfig, WarmStartConfig};
 pub(crate) use tuned::Draws;
 pub use tuned::{Setting, TuneConfig, TuneRange, TuneStrategy, Tuning};
 

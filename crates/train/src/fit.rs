@@ -7,6 +7,7 @@
 //! | `state` | the position of the loop, and its way into a checkpoint and back |
 //! | `early_stop`, `meter`, `timing` | what is summed up on the way |
 //! | `floors` | what another run reached and this one must not lose |
+//! | `warm_start` | what a run takes over from another one, for scenarios that are new |
 //! | `resume` | whether a run may be continued with this experiment |
 //! | `finish` | the last evaluation with the best weights, the artefact, the files of results |
 
@@ -20,6 +21,7 @@ mod resume;
 mod session;
 mod state;
 mod timing;
+mod warm_start;
 mod warnings;
 
 use std::path::{Path, PathBuf};
@@ -41,6 +43,7 @@ pub(crate) use inputs::{Inputs, Shared, own_rows, part_of_run, test_of_run};
 pub(crate) use resume::same_config;
 use session::{Session, Start};
 use state::State;
+use warm_start::WarmStart;
 
 pub use observer::{Evaluated, Observer, Progress, Quiet, RunSize, Stage, StepDone};
 pub use timing::{Seconds, Timing, peak_rss_mb};
@@ -110,16 +113,23 @@ fn run(
 ) -> Result<Summary, TrainError> {
     options.observer.stage(Stage::Preparing);
     let begin = Instant::now();
+    let warm = WarmStart::open(experiment)?;
+    if let (Some(_), Some(warm)) = (shared, &experiment.train.warm_start) {
+        let problem =
+            "runs of a comparison or a search start from nothing: train it with `hinet train`, then compare the runs";
+        return Err(TrainError::WarmStart { path: warm.run.clone(), problem: problem.to_owned() });
+    }
     let (inputs, stream) = match shared {
         Some(shared) => (shared.inputs(folder)?, shared.stream.reconfigured(stream_config(experiment))),
         None => {
-            let inputs = Inputs::resume(experiment, folder)?.map_or_else(|| Inputs::prepare(experiment), Ok)?;
+            let prepare = || Inputs::prepare(experiment)?.warm(warm.as_ref());
+            let inputs = Inputs::resume(experiment, folder)?.map_or_else(prepare, Ok)?;
             let stream = inputs.stream(experiment)?;
             (Arc::new(inputs), stream)
         }
     };
     inputs.check_classes()?;
-    let step = new_step(experiment, &inputs, pool)?;
+    let (step, starts) = new_step(experiment, &inputs, warm.as_ref(), pool)?;
     if crate::evaluate::is_stopped(options.stop) {
         return Err(TrainError::InterruptedEarly);
     }
@@ -127,7 +137,8 @@ fn run(
     if is_new {
         folder.create()?;
     }
-    let opened = Opened { experiment, folder, inputs: &inputs, stream, keep_scores: shared.is_some(), begin };
+    let warm = warm.map(|warm| (warm, starts));
+    let opened = Opened { experiment, folder, inputs: &inputs, stream, warm, keep_scores: shared.is_some(), begin };
     let result = opened.train(step, options);
     if is_new && result.is_err() {
         folder.discard_unless_resumable();
@@ -141,6 +152,8 @@ struct Opened<'a> {
     folder: &'a RunFolder,
     inputs: &'a Inputs,
     stream: TrainStream,
+    /// The run it goes on from, and where new scenarios start.
+    warm: Option<(WarmStart<'a>, Vec<warm_start::Start>)>,
     /// Whether the scores of the test rows stay in the folder.
     keep_scores: bool,
     begin: Instant,
@@ -148,7 +161,7 @@ struct Opened<'a> {
 
 impl Opened<'_> {
     fn train(&self, mut step: Step, mut options: FitOptions<'_>) -> Result<Summary, TrainError> {
-        let &Opened { experiment, folder, inputs, ref stream, keep_scores, begin } = self;
+        let &Opened { experiment, folder, inputs, ref stream, ref warm, keep_scores, begin } = self;
         write_whole(&folder.config(), experiment.to_toml().as_bytes())?;
         inputs.save(folder)?;
         let size = size_of(experiment, step.model());
@@ -165,14 +178,23 @@ impl Opened<'_> {
             warn_at_start(&mut session)?;
         }
         session.train(stream)?;
-        finish::finish(session, keep_scores)
+        finish::finish(session, warm.as_ref(), keep_scores)
     }
 }
 
-fn new_step(experiment: &Experiment, inputs: &Inputs, pool: Arc<ThreadPool>) -> Result<Step, TrainError> {
+fn new_step(
+    experiment: &Experiment,
+    inputs: &Inputs,
+    warm: Option<&WarmStart<'_>>,
+    pool: Arc<ThreadPool>,
+) -> Result<(Step, Vec<warm_start::Start>), TrainError> {
     let train = &experiment.train;
     let seed = Seed(train.seed);
-    let model = Model::new(inputs.encoder.layout().clone(), experiment.model.clone(), seed)?;
+    let (model, starts) = match warm {
+        Some(warm) => warm.model(inputs, seed)?,
+        None => (Model::new(inputs.encoder.layout().clone(), experiment.model.clone(), seed)?, Vec::new()),
+    };
+    let trained = warm.and_then(|warm| warm.trained(&model));
     let config = StepConfig {
         dense: train.dense.clone(),
         sparse: train.sparse.clone(),
@@ -181,7 +203,11 @@ fn new_step(experiment: &Experiment, inputs: &Inputs, pool: Arc<ThreadPool>) -> 
         weighting: train.weighting.clone(),
         seed,
     };
-    Step::new(model, &config, Some(pool))
+    let mut step = Step::new(model, &config, Some(pool))?;
+    if let Some(trained) = trained {
+        step.freeze_all_but(trained);
+    }
+    Ok((step, starts))
 }
 
 fn stream_config(experiment: &Experiment) -> StreamConfig {

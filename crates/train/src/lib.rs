@@ -37,8 +37,8 @@ pub use error::{ErrorKind, TrainError};
 pub use evaluate::{Run, ScoreOptions, evaluate};
 pub use experiment::{
     CONFIG_VERSION, CompareConfig, Experiment, ExperimentError, ExperimentFile, FloorsConfig, Monitor, MonitoredMetric,
-    PatienceOver, Problem, Setting, Tracker, TrainConfig, TuneConfig, TuneRange, TuneStrategy, Tuning,
-    config_reference, json_schema, read_config, reference_of, schema_of, toml_of,
+    NewScenarios, PatienceOver, Problem, Setting, Tracker, TrainConfig, TuneConfig, TuneRange, TuneStrategy, Tuning,
+    WarmStartConfig, config_reference, json_schema, read_config, reference_of, schema_of, toml_of,
 };
 pub use export::{RunExport, export_run};
 pub use fit::{

@@ -1,5 +1,6 @@
 //! One training step: embeddings, forward, backward, optimisers. After the largest batch was seen it allocates nothing.
 
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,6 +53,13 @@ pub struct Step {
     losses: Vec<TaskLoss>,
     gradient_norm: f64,
     seconds: StepSeconds,
+    frozen: Option<Frozen>,
+}
+
+/// Dense parameters as they stay, but for these ranges; tables stay too.
+struct Frozen {
+    values: Vec<f32>,
+    trained: Vec<Range<usize>>,
 }
 
 #[derive(Default)]
@@ -122,6 +130,7 @@ impl Step {
             losses: vec![TaskLoss::default(); model.layout.tasks.len()],
             gradient_norm: 0.0,
             seconds: StepSeconds::default(),
+            frozen: None,
             model,
         })
     }
@@ -174,9 +183,14 @@ impl Step {
         let backward = Instant::now();
         self.gradient_norm = clip_global_norm(&mut self.gradients, self.clip);
         self.dense.step(&mut self.model.params, &self.gradients, self.schedule.rate(step));
-        let x_gradient = padded(x_gradient, batch.rows * width, gradient);
-        self.sparse.step(&mut self.model.embeddings, batch, x_gradient);
+        if self.frozen.is_none() {
+            let x_gradient = padded(x_gradient, batch.rows * width, gradient);
+            self.sparse.step(&mut self.model.embeddings, batch, x_gradient);
+        }
         self.tape.update_statistics(&mut self.model.params);
+        if let Some(frozen) = &self.frozen {
+            frozen.restore(self.model.params.values_mut());
+        }
         self.look_back(batch, (rows, seed));
         self.seconds.embedding += (embedded - begin).as_secs_f64();
         self.seconds.forward += (forward - embedded).as_secs_f64();
@@ -198,6 +212,11 @@ impl Step {
         self.cells.clear();
         self.cells.add(&self.network, &self.tape, batch);
         weighted.weigher.after(&weighted.losses(&self.cells, &self.loss_inputs, batch));
+    }
+
+    /// From now on only these ranges of the dense parameters move, and no table.
+    pub(crate) fn freeze_all_but(&mut self, trained: Vec<Range<usize>>) {
+        self.frozen = Some(Frozen { values: self.model.params.values().to_vec(), trained });
     }
 
     /// Names of the objectives with their mean factors since the last call; `None` without weighting.
@@ -322,6 +341,17 @@ impl Step {
 
     pub(crate) fn load_schedule(&mut self, state: ScheduleState) {
         self.schedule.load_state(state);
+    }
+}
+
+impl Frozen {
+    fn restore(&self, values: &mut [f32]) {
+        let mut from = 0;
+        for range in &self.trained {
+            values[from..range.start].copy_from_slice(&self.values[from..range.start]);
+            from = range.end;
+        }
+        values[from..].copy_from_slice(&self.values[from..]);
     }
 }
 

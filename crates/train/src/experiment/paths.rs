@@ -9,7 +9,8 @@ use super::strict::Mismatch;
 use super::tree::{Node, Origin, Value};
 
 /// Tables with paths, and the keys of these.
-const PATHS: [(&str, &[&str]); 2] = [("data", &["train", "valid", "test", "cache_dir"]), ("train.floors", &["run"])];
+const PATHS: [(&str, &[&str]); 3] =
+    [("data", &["train", "valid", "test", "cache_dir"]), ("train.floors", &["run"]), ("train.warm_start", &["run"])];
 
 /// Makes all paths absolute.
 pub(super) fn resolve(tree: &mut Node, file: &Path) -> Result<(), Vec<Mismatch>> {

@@ -40,6 +40,9 @@ pub struct TrainConfig {
     /// Cells that must not lose against another run.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub floors: Option<FloorsConfig>,
+    /// The run that this one goes on from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub warm_start: Option<WarmStartConfig>,
     /// Evaluate on the validation rows every so many steps. Without it: after every epoch.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evaluate_every: Option<u64>,
@@ -95,6 +98,35 @@ fn tolerance() -> f64 {
     0.001
 }
 
+/// The run that this one goes on from: the table `[train.warm_start]`. Features, tasks and model must be the same; scenarios and
+/// ids may be more.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct WarmStartConfig {
+    /// The folder of that run.
+    pub run: PathBuf,
+    /// How what a new scenario owns starts: `nearest` as that of the old scenario whose parts fit its rows best, `mean` as their mean,
+    /// `fresh` as in a new model. Default: nearest.
+    #[serde(default)]
+    pub new_scenarios: NewScenarios,
+    /// Train nothing but what new scenarios own; tables stay as they are too. Default: false.
+    #[serde(default)]
+    pub freeze: bool,
+}
+
+/// How what a new scenario owns starts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum NewScenarios {
+    /// As that of the old scenario whose parts fit its rows best.
+    #[default]
+    Nearest,
+    /// As the mean over old scenarios.
+    Mean,
+    /// As in a new model.
+    Fresh,
+}
+
 /// A place for curves besides `history.jsonl`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -116,6 +148,7 @@ impl Default for TrainConfig {
             patience: None,
             patience_over: PatienceOver::Monitor,
             floors: None,
+            warm_start: None,
             evaluate_every: None,
             scenario_weight_power: 1.0,
             mask_loss: true,

@@ -7,6 +7,7 @@ use hinet_model::{Artefact, zoo};
 use serde_json::{Value, json};
 
 use super::session::Session;
+use super::warm_start::{Start, WarmStart};
 use super::{Stage, Summary, warnings};
 use crate::run_folder::{RunFolder, pretty, write_whole};
 use crate::scores::RowScoresBuilder;
@@ -15,7 +16,11 @@ use crate::{Metrics, TrainError, inspect, write_report};
 /// Saves the artefact, evaluates the best weights on valid and test, and writes the results, with the scores of test row
 /// by row if they are to be kept; `metrics.json` comes last and marks the run as finished, and the page is made from all of
 /// them. The artefact comes first: a row of test that cannot be read must not cost the training.
-pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<Summary, TrainError> {
+pub(crate) fn finish(
+    mut session: Session<'_, '_>,
+    warm: Option<&(WarmStart<'_>, Vec<Start>)>,
+    keep_scores: bool,
+) -> Result<Summary, TrainError> {
     let folder = session.folder;
     if session.experiment.train.keep_checkpoint {
         session.checkpoint()?;
@@ -37,6 +42,9 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
         let Some(gathered) = gathered else { return Err(session.interrupt()) };
         reliability.insert(part, gathered.reliability());
         metrics.splits.insert(part.to_owned(), gathered.finish());
+    }
+    if let Some(warm) = warm {
+        metrics.about.insert("warm_start".to_owned(), about_warm_start(&session, warm, &metrics)?);
     }
     let below = match (&session.floors, metrics.splits.get("valid")) {
         (Some(floors), Some(valid)) => floors.below(valid),
@@ -69,6 +77,23 @@ pub(crate) fn finish(mut session: Session<'_, '_>, keep_scores: bool) -> Result<
         remove_checkpoint(folder)?;
     }
     Ok(Summary { path: folder.path().to_owned(), metrics, timing, was_finished: false })
+}
+
+/// Where new scenarios started, and what became of the cells of old ones.
+fn about_warm_start(
+    session: &Session<'_, '_>,
+    (warm, starts): &(WarmStart<'_>, Vec<Start>),
+    metrics: &Metrics,
+) -> Result<Value, TrainError> {
+    let inputs = session.inputs;
+    let parts = [("test", inputs.test.as_ref()), ("valid", inputs.valid.as_ref())];
+    let found = parts.into_iter().find_map(|(part, source)| Some((part, source?, metrics.splits.get(part)?)));
+    let (part, cells) = match found {
+        Some((part, source, after)) => (Some(part), warm.cells((source, &inputs.encoder), after)?),
+        None => (None, Vec::new()),
+    };
+    let config = &session.experiment.train.warm_start;
+    Ok(json!({ "config": config, "new_scenarios": starts, "part": part, "cells": cells }))
 }
 
 /// The model is safe, though `part` could not be evaluated.

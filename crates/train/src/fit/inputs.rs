@@ -8,6 +8,7 @@ use hinet_model::{ExampleRow, Examples};
 use serde::{Deserialize, Serialize};
 
 use super::stream_config;
+use super::warm_start::WarmStart;
 use crate::run_folder::{RunFolder, pretty, write_whole};
 use crate::{Experiment, TrainError};
 
@@ -129,6 +130,13 @@ impl Inputs {
             });
         }
         Ok(Inputs { train, valid, test, encoder, record })
+    }
+
+    /// The same rows for a run that goes on from another one: what that one knows keeps its numbers.
+    pub(crate) fn warm(self, warm: Option<&WarmStart<'_>>) -> Result<Inputs, TrainError> {
+        let Some(warm) = warm else { return Ok(self) };
+        let encoder = Arc::new(warm.encoder(&self.encoder)?);
+        Ok(Inputs { encoder, ..self })
     }
 
     /// Refuses a task that has nothing to tell apart. A run that is continued was asked when it began.

@@ -1,6 +1,7 @@
 //! Tests of the public API.
 
 mod calibrate;
+mod cells;
 mod check;
 mod documents;
 mod experiment;
@@ -10,4 +11,5 @@ mod report;
 mod score;
 mod shop;
 mod tables;
+mod warm_start;
 mod weighting;

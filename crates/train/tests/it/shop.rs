@@ -38,12 +38,22 @@ impl Shop {
         self.write_some(name, rows, |row| clicked(row) || Seed(11).stream("kept", row).is_multiple_of(10));
     }
 
+    /// Rows of some tabs only.
+    pub(crate) fn write_tabs(&self, name: &str, rows: std::ops::Range<u64>, tabs: &[&str]) {
+        self.write_some(name, rows, |row| tabs.contains(&line(row).split(',').nth(1).unwrap()));
+    }
+
     fn write_some(&self, name: &str, rows: std::ops::Range<u64>, keeps: impl Fn(u64) -> bool) {
         let mut text = "row,tab,user,item,price,click,order\n".to_owned();
         for row in rows.filter(|&row| keeps(row)) {
             writeln!(text, "{}", line(row)).unwrap();
         }
         std::fs::write(self.path(name), text).unwrap();
+    }
+
+    /// The text of the experiment.
+    pub(crate) fn config(&self) -> String {
+        CONFIG.to_owned()
     }
 
     /// The experiment with some values set.
