@@ -44,6 +44,7 @@ pub(crate) use resume::same_config;
 use session::{Session, Start};
 use state::State;
 use warm_start::WarmStart;
+pub use warm_start::{NewScenario, OldCell, WarmStarted};
 
 pub use observer::{Evaluated, Observer, Progress, Quiet, RunSize, Stage, StepDone};
 pub use timing::{Seconds, Timing, peak_rss_mb};
@@ -153,7 +154,7 @@ struct Opened<'a> {
     inputs: &'a Inputs,
     stream: TrainStream,
     /// The run it goes on from, and where new scenarios start.
-    warm: Option<(WarmStart<'a>, Vec<warm_start::Start>)>,
+    warm: Option<(WarmStart<'a>, Vec<NewScenario>)>,
     /// Whether the scores of the test rows stay in the folder.
     keep_scores: bool,
     begin: Instant,
@@ -187,7 +188,7 @@ fn new_step(
     inputs: &Inputs,
     warm: Option<&WarmStart<'_>>,
     pool: Arc<ThreadPool>,
-) -> Result<(Step, Vec<warm_start::Start>), TrainError> {
+) -> Result<(Step, Vec<NewScenario>), TrainError> {
     let train = &experiment.train;
     let seed = Seed(train.seed);
     let (model, starts) = match warm {

@@ -42,8 +42,8 @@ pub use experiment::{
 };
 pub use export::{RunExport, export_run};
 pub use fit::{
-    Evaluated, FitOptions, Observer, Progress, Quiet, RunSize, Seconds, Stage, StepDone, Summary, Timing, fit,
-    peak_rss_mb,
+    Evaluated, FitOptions, NewScenario, Observer, OldCell, Progress, Quiet, RunSize, Seconds, Stage, StepDone, Summary,
+    Timing, WarmStarted, fit, peak_rss_mb,
 };
 pub use hinet_tape::{InstructionsError, instructions};
 pub use inspect::{

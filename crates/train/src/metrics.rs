@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::WarmStarted;
 use crate::run_folder::pretty;
 
 /// Name of the cell of rows whose scenario was not seen in train.
@@ -132,6 +133,12 @@ impl SplitMetrics {
 }
 
 impl Metrics {
+    /// What the run took over from another one, if it did.
+    #[must_use]
+    pub fn warm_start(&self) -> Option<WarmStarted> {
+        serde_json::from_value(self.about.get("warm_start")?.clone()).ok()
+    }
+
     /// The text of `metrics.json`: keys in a fixed order, every number the shortest that reads back the same.
     pub fn to_json(&self) -> String {
         pretty(self)

@@ -3,11 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use hinet_train::{Experiment, FitOptions, Metrics, RunFolder, TrainError, fit};
+use hinet_train::{
+    Experiment, FitOptions, Metrics, NewScenario, NewScenarios, OldCell, RunFolder, TrainError, WarmStarted, fit,
+};
 
 use crate::args::{ConfigArguments, Format, ThreadArguments, TrainArguments};
 use crate::interrupt;
-use crate::output::{Talk, print};
+use crate::output::{Talk, grouped, print};
 use crate::progress::Watcher;
 use crate::table::{self, Bayes};
 
@@ -67,8 +69,34 @@ pub(super) fn shown(metrics: &Metrics, format: Format, bayes: Option<Bayes<'_>>)
     match format {
         Format::Json => metrics.to_json(),
         Format::Csv => metrics.to_csv(),
-        Format::Table => tables(metrics, bayes),
+        Format::Table => {
+            tables(metrics, bayes) + &metrics.warm_start().map_or_else(String::new, |warm| taken_over(&warm))
+        }
     }
+}
+
+/// Where new scenarios started, and what became of the cells of old ones.
+fn taken_over(warm: &WarmStarted) -> String {
+    let started = |new: &NewScenario| {
+        let from = match (&new.like, warm.config.new_scenarios) {
+            (Some(like), _) => format!("started like `{like}`"),
+            (None, NewScenarios::Fresh) => "started afresh".to_owned(),
+            (None, _) => "started as the mean of the old ones".to_owned(),
+        };
+        format!("`{}` {from}\n", new.scenario)
+    };
+    let mut text = format!("\ngone on from {}\n", warm.config.run.display());
+    text.extend(warm.new_scenarios.iter().map(started));
+    let Some(part) = &warm.part else { return text };
+    let line = |cell: &OldCell| {
+        let change = cell.before.zip(cell.after).map(|(before, after)| after - before);
+        let change = change.map_or_else(|| table::UNDEFINED.to_owned(), |change| format!("{change:+.4}"));
+        let aucs = [cell.before, cell.after].map(|auc| table::decimals(auc, 4));
+        let names = [cell.scenario.clone(), cell.task.clone(), grouped(cell.rows)];
+        names.into_iter().chain(aucs).chain([change]).collect()
+    };
+    let head = ["scenario", "task", "rows", "AUC before", "after", "change"];
+    text + &format!("\n{part}, old scenarios\n") + &table::plain(&head, warm.cells.iter().map(line))
 }
 
 /// The table of test, and a line for every other split; without test all tables.

@@ -7,7 +7,7 @@ use hinet_model::{Artefact, zoo};
 use serde_json::{Value, json};
 
 use super::session::Session;
-use super::warm_start::{Start, WarmStart};
+use super::warm_start::{NewScenario, WarmStart, WarmStarted};
 use super::{Stage, Summary, warnings};
 use crate::run_folder::{RunFolder, pretty, write_whole};
 use crate::scores::RowScoresBuilder;
@@ -18,7 +18,7 @@ use crate::{Metrics, TrainError, inspect, write_report};
 /// them. The artefact comes first: a row of test that cannot be read must not cost the training.
 pub(crate) fn finish(
     mut session: Session<'_, '_>,
-    warm: Option<&(WarmStart<'_>, Vec<Start>)>,
+    warm: Option<&(WarmStart<'_>, Vec<NewScenario>)>,
     keep_scores: bool,
 ) -> Result<Summary, TrainError> {
     let folder = session.folder;
@@ -44,7 +44,8 @@ pub(crate) fn finish(
         metrics.splits.insert(part.to_owned(), gathered.finish());
     }
     if let Some(warm) = warm {
-        metrics.about.insert("warm_start".to_owned(), about_warm_start(&session, warm, &metrics)?);
+        let warm = about_warm_start(&session, warm, &metrics)?;
+        metrics.about.insert("warm_start".to_owned(), json!(warm));
     }
     let below = match (&session.floors, metrics.splits.get("valid")) {
         (Some(floors), Some(valid)) => floors.below(valid),
@@ -82,18 +83,17 @@ pub(crate) fn finish(
 /// Where new scenarios started, and what became of the cells of old ones.
 fn about_warm_start(
     session: &Session<'_, '_>,
-    (warm, starts): &(WarmStart<'_>, Vec<Start>),
+    (warm, starts): &(WarmStart<'_>, Vec<NewScenario>),
     metrics: &Metrics,
-) -> Result<Value, TrainError> {
+) -> Result<WarmStarted, TrainError> {
     let inputs = session.inputs;
     let parts = [("test", inputs.test.as_ref()), ("valid", inputs.valid.as_ref())];
     let found = parts.into_iter().find_map(|(part, source)| Some((part, source?, metrics.splits.get(part)?)));
     let (part, cells) = match found {
-        Some((part, source, after)) => (Some(part), warm.cells((source, &inputs.encoder), after)?),
+        Some((part, source, after)) => (Some(part.to_owned()), warm.cells((source, &inputs.encoder), after)?),
         None => (None, Vec::new()),
     };
-    let config = &session.experiment.train.warm_start;
-    Ok(json!({ "config": config, "new_scenarios": starts, "part": part, "cells": cells }))
+    Ok(WarmStarted { config: warm.config().clone(), new_scenarios: starts.clone(), part, cells })
 }
 
 /// The model is safe, though `part` could not be evaluated.

@@ -27,26 +27,45 @@ pub(crate) struct WarmStart<'a> {
     run: Run,
 }
 
+/// What a run took over from another one, and what became of the cells of old scenarios: `warm_start` in `metrics.json`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WarmStarted {
+    /// What was asked for.
+    pub config: WarmStartConfig,
+    /// Scenarios that the other run did not know.
+    pub new_scenarios: Vec<NewScenario>,
+    /// The rows that `cells` are measured on; absent where there are neither test nor validation rows.
+    pub part: Option<String>,
+    /// One per scenario and task of the other run.
+    pub cells: Vec<OldCell>,
+}
+
 /// Where a new scenario started.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Start {
-    pub(crate) scenario: String,
+pub struct NewScenario {
+    /// Its name.
+    pub scenario: String,
     /// The old scenario that it started like; absent for the mean, and where nothing was taken over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) like: Option<String>,
+    pub like: Option<String>,
     /// Log loss of its first rows, summed over tasks, by each old scenario.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub(crate) losses: BTreeMap<String, f64>,
+    pub losses: BTreeMap<String, f64>,
 }
 
 /// A cell of an old scenario before and after.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct OldCell {
-    pub(crate) scenario: String,
-    pub(crate) task: String,
-    pub(crate) rows: u64,
-    pub(crate) before: Option<f64>,
-    pub(crate) after: Option<f64>,
+pub struct OldCell {
+    /// The scenario.
+    pub scenario: String,
+    /// The task.
+    pub task: String,
+    /// Rows whose label was observed.
+    pub rows: u64,
+    /// AUC by the model of the other run; absent where the rows are of one class.
+    pub before: Option<f64>,
+    /// AUC by this run's.
+    pub after: Option<f64>,
 }
 
 impl WarmStart<'_> {
@@ -69,6 +88,10 @@ impl WarmStart<'_> {
         Err(TrainError::WarmStart { path: config.run.clone(), problem: problem.to_owned() })
     }
 
+    pub(crate) fn config(&self) -> &WarmStartConfig {
+        self.config
+    }
+
     fn base(&self) -> &Model {
         &self.run.artefact.model
     }
@@ -79,13 +102,13 @@ impl WarmStart<'_> {
     }
 
     /// The model to begin with, and where new scenarios start.
-    pub(crate) fn model(&self, inputs: &Inputs, seed: Seed) -> Result<(Model, Vec<Start>), TrainError> {
+    pub(crate) fn model(&self, inputs: &Inputs, seed: Seed) -> Result<(Model, Vec<NewScenario>), TrainError> {
         let layout = inputs.encoder.layout();
         let old = self.base().layout.scenarios.len();
         let new = &layout.scenarios[old..];
         let grown = |origins: &[Origin]| self.base().grown(layout.clone(), origins, seed);
-        let start = |name: &String| Start { scenario: name.clone(), like: None, losses: BTreeMap::new() };
-        let mut starts: Vec<Start> = new.iter().map(start).collect();
+        let start = |name: &String| NewScenario { scenario: name.clone(), like: None, losses: BTreeMap::new() };
+        let mut starts: Vec<NewScenario> = new.iter().map(start).collect();
         let origins = match self.config.new_scenarios {
             NewScenarios::Mean => vec![Origin::Mean; new.len()],
             NewScenarios::Fresh => vec![Origin::Fresh; new.len()],

@@ -235,7 +235,7 @@ mod tests {
                 let of = |(loss, s): (&Option<f64>, &f64)| loss.map_or(0.0, |loss| (-s).exp() * loss + s / 2.0);
                 losses.iter().zip(s).map(of).sum()
             };
-            close(&rule.factors(&losses, 0.02), &s.iter().map(|s| (-s).exp()).collect::<Vec<f64>>());
+            close(&rule.factors(&losses, 0.02), &s.iter().map(|s: &f64| (-s).exp()).collect::<Vec<f64>>());
             let slopes = slopes(&s, loss);
             adam.step(&mut s, &slopes, 0.02);
         }
