@@ -244,6 +244,32 @@ mod tests {
     }
 
     #[test]
+    fn funnels_and_dependencies_that_cannot_be_are_refused_by_name() {
+        let refused = [
+            json!({ "preset": "esmm" }),
+            json!({ "preset": "aitm" }),
+            json!({ "preset": "esmm", "funnel": ["t0"] }),
+            json!({ "preset": "esmm", "funnel": ["t0", "t0"] }),
+            json!({ "preset": "aitm", "funnel": ["t2", "t7"] }),
+            json!({ "preset": "aitm", "funnel": ["t0", "t1"], "calibrator": -1 }),
+            json!({ "preset": "dbmtl", "depends": [{ "task": "t0", "on": ["t7"] }] }),
+            json!({ "preset": "dbmtl", "depends": [{ "task": "t0", "on": [] }] }),
+            json!({ "preset": "dbmtl", "depends": [{ "task": "t0", "on": ["t1"] }, { "task": "t0", "on": ["t2"] }] }),
+            json!({ "preset": "dbmtl", "depends": [{ "task": "t0", "on": ["t1"] }, { "task": "t1", "on": ["t0"] }] }),
+        ];
+        for options in refused {
+            let message = message(&layout(4, 2, 3), options.clone(), Form::Own);
+            let named =
+                ["funnel", "calibrator", "depends"].iter().any(|key| message.starts_with(&format!("`{key}` is ")));
+            assert!(named, "{options}: {message}");
+        }
+        let message = message(&layout(4, 2, 3), json!({ "preset": "esmm" }), Form::Own);
+        let expected = "`funnel` is missing, and cannot be told from 3 tasks, expected two or more of the tasks t0, t1, t2, \
+                        in the order that users go through them";
+        assert_eq!(message, expected);
+    }
+
+    #[test]
     fn data_that_no_model_fits_is_refused() {
         let own = |layout: &Layout| message(layout, json!({}), Form::Own);
         assert!(own(&layout(0, 2, 1)).starts_with("`feature` is missing"));

@@ -93,6 +93,7 @@ pub use scenario::{
     ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, SanGate, SanQuery, ScenarioLayerConfig,
 };
 pub use task::{
-    CgcConfig, CgcGate, Gates, HmoeConfig, LinearConfig, Mix, MmoeConfig, ProductConfig, StarConfig, TaskLayerConfig,
+    AitmConfig, CgcConfig, CgcGate, Counterfactual, CrossStitchConfig, DbmtlConfig, DependsConfig, EsmmConfig, Gates,
+    HmoeConfig, LinearConfig, Mix, MmoeConfig, ProductConfig, SnrConfig, SnrRouting, StarConfig, TaskLayerConfig,
     TaskScope, TowerConfig,
 };

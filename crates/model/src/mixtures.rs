@@ -1,5 +1,5 @@
-//! Which gates weigh which experts, read off the recorded graph: every mixture whose weights are computed has a gate,
-//! and its blocks are experts. A new layer is inspected and explained without a line about it here.
+//! Which gates weigh which experts, read off the recorded graph: every mixture whose weights a softmax makes has a
+//! gate, and its blocks are experts. A new layer is inspected and explained without a line about it here.
 
 use hinet_data::Layout;
 use hinet_tape::{Activation, Block, Graph, LinearOp, Op, ParamSpec, Routing, Rows, Scope, Value};
@@ -120,7 +120,7 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         let Op::Mixture { outputs, width } = &node.op else { return None };
         let gate = node.inputs[0];
         let weighs = outputs.iter().any(|blocks| blocks.len() > 1);
-        if !weighs || gates.contains(&gate) || matches!(graph.node(gate).op, Op::Constant { .. }) {
+        if !weighs || gates.contains(&gate) || !is_distribution(graph, gate) {
             return None;
         }
         gates.push(gate);
@@ -131,7 +131,7 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         let probe = network.probes.iter().find(|(_, value)| *value == gate);
         let probe = probe.map(|(name, _)| name.strip_prefix("gate.").unwrap_or(name));
         let name = probe.or_else(|| made.map(|(_, spec)| stem(&spec.name)));
-        let source = |block: &Block| source(graph, scenarios, *block, *width);
+        let source = |block: &Block| source(network, scenarios, *block, *width);
         let outputs = outputs.iter().map(|blocks| blocks.iter().map(source).collect()).collect();
         let name = name.map_or_else(|| format!("value {}", gate.index()), str::to_owned);
         Some(Mixture { name, gate, outputs, by_scenario, rows: graph.shape(gate).rows })
@@ -139,7 +139,8 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
     found.collect()
 }
 
-fn source(graph: &Graph, scenarios: usize, block: Block, width: usize) -> Expert {
+fn source(network: &Network, scenarios: usize, block: Block, width: usize) -> Expert {
+    let graph = &network.graph;
     let columns = block.index * width..(block.index + 1) * width;
     let unknown = Expert {
         value: block.value,
@@ -160,14 +161,24 @@ fn source(graph: &Graph, scenarios: usize, block: Block, width: usize) -> Expert
     let all = is_per_scenario(spec.scope) && op.routing == Routing::All && scenarios > 1;
     let copies = (blocks / if all { scenarios * heads } else { heads }).max(1);
     let whose = if all { Whose::Of(block.index / (heads * copies)) } else { Whose::Own };
+    // Where several values come from the same weights, the layer tells them apart.
+    let told = network.probes.iter().find(|(name, value)| *value == block.value && name.starts_with("block."));
+    let bank = told.map_or(stem(&spec.name), |(name, _)| name.trim_start_matches("block."));
     Expert {
-        bank: stem(&spec.name).to_owned(),
+        bank: bank.to_owned(),
         scenario: is_per_scenario(spec.scope).then_some(whose),
         head: (heads > 1).then_some(block.index / copies % heads),
         number: block.index % copies,
         relu: op.activation == Activation::Relu,
         ..unknown
     }
+}
+
+/// Whether a gate is made by a softmax. Weights without one, such as those of cross-stitch units, share out nothing.
+fn is_distribution(graph: &Graph, gate: Value) -> bool {
+    let node = graph.node(gate);
+    let passes = matches!(node.op, Op::Slice { .. } | Op::Activate(_) | Op::Affine { .. } | Op::Binary(_));
+    matches!(node.op, Op::Softmax { .. }) || passes && is_distribution(graph, node.inputs[0])
 }
 
 /// The linear operator that a value comes from, with its weight, through what changes neither columns nor owners.

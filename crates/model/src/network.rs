@@ -13,19 +13,26 @@
 //! | `gate.task` | `[batch, heads * experts]` | gate of each head over experts, on the last level |
 //! | `gate.path` | as above | gate of the path that shared experts above read (PLE) |
 //! | `gate.mix` | `[batch, heads * scenarios]` | HMoE's weight of each scenario's score |
+//! | `gate.transfer0`, ... | `[batch, 2]` | AITM's weights of what the task before hands on and of the task's own |
 //! | `mixed.task`, `mixed.path` | `[batch, mixtures * h]` | what those gates make of the experts |
+//! | `block.transfer0.passed`, `block.transfer0.own`, ... | `[batch, h]` | what those weigh |
 //!
 //! Levels below the last add their name: `gate.task.level0`. Where a row goes through experts of every scenario, columns
 //! run over scenarios first.
 
+mod auxiliary;
 mod bank;
+mod counterfactual;
 mod input;
 mod recorder;
 
 use hinet_data::Layout;
 use hinet_tape::{Graph, ParamSpec, Value};
 
+pub(crate) use auxiliary::Auxiliary;
 pub(crate) use bank::{Bank, Layer, Owner, Reads, Stack, blocks};
+pub(crate) use counterfactual::{Counterfactual, Step};
+use recorder::Finished;
 pub(crate) use recorder::Recorder;
 
 use crate::config::{ModelConfig, bad};
@@ -74,10 +81,12 @@ pub struct Network {
     pub output: Output,
     /// Probabilities, `[batch, columns]`.
     pub scores: Value,
-    /// What a layer adds to the loss, `[1, 1]`.
-    pub auxiliary: Option<Value>,
+    /// What layers add to the loss.
+    pub(crate) auxiliary: Vec<Auxiliary>,
     /// Parameters private to scenarios which rows of other scenarios train all the same (through SAN).
     pub crossing: Vec<String>,
+    /// Parameters private to tasks which the losses of other tasks train all the same (through what tasks hand on).
+    pub crossing_tasks: Vec<String>,
     /// Values worth a look, by name: gates, attention, experts.
     pub probes: Vec<(String, Value)>,
 }
@@ -91,7 +100,9 @@ pub struct Objective {
     pub weights: Value,
     /// Weighted sum of cross-entropies: `[1, 1]`.
     pub cross_entropy: Value,
-    /// The same plus the auxiliary loss: `[1, 1]`.
+    /// What layers add to it: `[1, 1]`.
+    pub auxiliary: Option<Value>,
+    /// Both together.
     pub loss: Value,
 }
 
@@ -142,8 +153,8 @@ impl Network {
         };
         recorder.probe("scenario", scenario);
         let TaskOutput { output, scores, auxiliary } = config.task.record(&mut recorder, scenario);
-        let (crossing, probes) = recorder.finish();
-        Network { graph, form, x, output, scores, auxiliary, crossing, probes }
+        let Finished { crossing, crossing_tasks, probes } = recorder.finish();
+        Network { graph, form, x, output, scores, auxiliary, crossing, crossing_tasks, probes }
     }
 
     /// Adds the loss and its two inputs. Call it once.
@@ -155,9 +166,13 @@ impl Network {
             Output::Logits(logits) => self.graph.bce_with_logits(logits, targets, weights),
             Output::LogProbabilities { p, not_p } => self.graph.nll(p, not_p, targets, weights),
         };
-        let add = |auxiliary| self.graph.add(cross_entropy, auxiliary);
-        let loss = self.auxiliary.map_or(cross_entropy, add);
-        Objective { targets, weights, cross_entropy, loss }
+        let mut auxiliary = None;
+        for part in &self.auxiliary {
+            let part = part.record(&mut self.graph, targets, weights);
+            auxiliary = Some(auxiliary.map_or(part, |sum| self.graph.add(sum, part)));
+        }
+        let loss = auxiliary.map_or(cross_entropy, |auxiliary| self.graph.add(cross_entropy, auxiliary));
+        Objective { targets, weights, cross_entropy, auxiliary, loss }
     }
 
     /// Columns of the outputs: one per task, in [`Form::Every`] one per scenario and task.

@@ -1,27 +1,38 @@
 //! Second slot: layers that turn what is known of a row into a probability per task.
 
+mod aitm;
 mod cgc;
+mod cross_stitch;
+mod dbmtl;
+mod esmm;
+mod funnel;
 mod heads;
 mod hmoe;
 mod linear;
 mod mmoe;
+mod snr;
 mod star;
 mod tower;
 
 use hinet_data::Layout;
 use hinet_tape::Value;
 
+pub use aitm::AitmConfig;
 pub use cgc::{CgcConfig, CgcGate};
+pub use cross_stitch::CrossStitchConfig;
+pub use dbmtl::{DbmtlConfig, DependsConfig};
+pub use esmm::{Counterfactual, EsmmConfig};
 pub use heads::{ProductConfig, TaskScope};
 pub use hmoe::{HmoeConfig, Mix};
 pub use linear::LinearConfig;
 pub use mmoe::{Gates, MmoeConfig};
+pub use snr::{SnrConfig, SnrRouting};
 pub use star::StarConfig;
 pub use tower::TowerConfig;
 
 use crate::config::slot;
 use crate::error::ModelError;
-use crate::network::{Output, Recorder};
+use crate::network::{Auxiliary, Output, Recorder};
 
 slot! {
     /// The task layer: `[batch, scenario width]` to a probability per task.
@@ -36,6 +47,16 @@ slot! {
         Hmoe(HmoeConfig) = "hmoe",
         /// A network per scenario that is the product of its own weights and shared ones (STAR).
         Star(StarConfig) = "star",
+        /// A tower per step of a funnel, and the probability of coming so far as their product (ESMM, ESCM2).
+        Esmm(EsmmConfig) = "esmm",
+        /// Towers along a funnel, each of which hands on to the next (AITM).
+        Aitm(AitmConfig) = "aitm",
+        /// A column of layers per task, mixed with the others after each layer.
+        CrossStitch(CrossStitchConfig) = "cross_stitch",
+        /// Towers, and networks by which a task reads the tasks that it depends on (DBMTL).
+        Dbmtl(DbmtlConfig) = "dbmtl",
+        /// Levels of sub-networks, with a gate on every connection that training opens or closes (SNR).
+        Snr(SnrConfig) = "snr",
         /// First-order terms alone: logistic regression.
         Linear(LinearConfig) = "linear",
     }
@@ -47,8 +68,8 @@ pub(crate) struct TaskOutput {
     pub(crate) output: Output,
     /// The same as probabilities.
     pub(crate) scores: Value,
-    /// What it adds to the loss, `[1, 1]`.
-    pub(crate) auxiliary: Option<Value>,
+    /// What it adds to the loss.
+    pub(crate) auxiliary: Vec<Auxiliary>,
 }
 
 impl TaskLayerConfig {
@@ -59,6 +80,11 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => config.check(layout),
             TaskLayerConfig::Hmoe(config) => config.check(layout),
             TaskLayerConfig::Star(config) => config.check(layout),
+            TaskLayerConfig::Esmm(config) => config.check(layout),
+            TaskLayerConfig::Aitm(config) => config.check(layout),
+            TaskLayerConfig::CrossStitch(config) => config.check(layout),
+            TaskLayerConfig::Dbmtl(config) => config.check(layout),
+            TaskLayerConfig::Snr(config) => config.check(layout),
             TaskLayerConfig::Linear(config) => config.check(layout),
         }
     }
@@ -71,6 +97,11 @@ impl TaskLayerConfig {
             TaskLayerConfig::Tower(config) => config.task_scope,
             TaskLayerConfig::Mmoe(config) => config.task_scope,
             TaskLayerConfig::Hmoe(_) | TaskLayerConfig::Star(_) => TaskScope::ScenarioTask,
+            TaskLayerConfig::Esmm(config) => config.task_scope,
+            TaskLayerConfig::Aitm(config) => config.task_scope,
+            TaskLayerConfig::CrossStitch(config) => config.task_scope,
+            TaskLayerConfig::Dbmtl(config) => config.task_scope,
+            TaskLayerConfig::Snr(config) => config.task_scope,
             TaskLayerConfig::Linear(_) => TaskScope::Task,
         };
         scope != TaskScope::Task
@@ -89,7 +120,12 @@ impl TaskLayerConfig {
             TaskLayerConfig::Cgc(_)
             | TaskLayerConfig::Mmoe(_)
             | TaskLayerConfig::Hmoe(_)
-            | TaskLayerConfig::Star(_) => false,
+            | TaskLayerConfig::Star(_)
+            | TaskLayerConfig::Esmm(_)
+            | TaskLayerConfig::Aitm(_)
+            | TaskLayerConfig::CrossStitch(_)
+            | TaskLayerConfig::Dbmtl(_)
+            | TaskLayerConfig::Snr(_) => false,
         }
     }
 
@@ -105,6 +141,11 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => mmoe::record(config, recorder, input),
             TaskLayerConfig::Hmoe(config) => hmoe::record(config, recorder, input),
             TaskLayerConfig::Star(config) => star::record(config, recorder, input),
+            TaskLayerConfig::Esmm(config) => esmm::record(config, recorder, input),
+            TaskLayerConfig::Aitm(config) => aitm::record(config, recorder, input),
+            TaskLayerConfig::CrossStitch(config) => cross_stitch::record(config, recorder, input),
+            TaskLayerConfig::Dbmtl(config) => dbmtl::record(config, recorder, input),
+            TaskLayerConfig::Snr(config) => snr::record(config, recorder, input),
             TaskLayerConfig::Linear(config) => linear::record(config, recorder, input),
         }
     }

@@ -16,12 +16,13 @@
 //! has a star of its own, unless `star_per_task` is off and tasks part in the last layer only.
 
 use hinet_data::Layout;
-use hinet_tape::{Activation, Init, LinearOp, Scope, Value};
+use hinet_tape::{Activation, Init, Scope, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::TaskOutput;
 use super::heads::{Heads, ProductConfig, TaskScope, check_products};
+use super::tower::LOGIT;
 use crate::config::{bad, check_rate, check_units, check_width};
 use crate::error::ModelError;
 use crate::network::{Bank, Layer, Owner, Reads, Recorder, Stack};
@@ -101,8 +102,6 @@ fn star(config: &StarConfig, r: &mut Recorder<'_>, heads: &Heads, input: Value) 
     r.linear(&logits, "logit", top, (Reads::Owners, LOGIT))
 }
 
-const LOGIT: Layer = Layer { outer: 1, bias: true, activation: Activation::Identity };
-
 /// The auxiliary network's logits s_a. Its first layer, a product with [e_p; x], is computed as the sum of a product
 /// with e_p, once per scenario, and one with x, once per row.
 ///
@@ -133,9 +132,7 @@ fn auxiliary(config: &StarConfig, r: &mut Recorder<'_>, heads: &Heads, input: Va
     let count = heads.views();
     let views: Vec<Value> = (0..count)
         .map(|view| {
-            let one = (0..count).map(|other| f32::from(u8::from(other == view))).collect();
-            let one = r.graph.constant(1, count, one);
-            let of_scenario = r.graph.linear(one, LinearOp::plain(of_scenario));
+            let of_scenario = r.row(of_scenario, count, view);
             of_view(r, of_scenario)
         })
         .collect();

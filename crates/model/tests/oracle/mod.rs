@@ -1,6 +1,10 @@
 //! Every layer as plain loops over one row in double precision, written from the papers' equations and the names and
 //! dims of parameters alone.
 
+mod related;
+
+pub(crate) use related::Row;
+
 use std::collections::BTreeMap;
 
 use hinet_model::{
@@ -121,6 +125,11 @@ impl<'a> Oracle<'a> {
             TaskLayerConfig::Mmoe(config) => self.mmoe(config, read, view),
             TaskLayerConfig::Hmoe(config) => self.hmoe(config, read, view),
             TaskLayerConfig::Star(config) => self.star(config, read, view),
+            TaskLayerConfig::Esmm(config) => self.esmm(config, read, view),
+            TaskLayerConfig::Aitm(config) => self.aitm(config, read, view),
+            TaskLayerConfig::CrossStitch(config) => self.cross_stitch(config, read, view),
+            TaskLayerConfig::Dbmtl(config) => self.dbmtl(config, read, view),
+            TaskLayerConfig::Snr(config) => self.snr(config, read, view),
             TaskLayerConfig::Linear(config) => self.linear(config, read.1),
         }
     }

@@ -14,7 +14,7 @@ pub(crate) struct Weighted {
     gradients: Option<ObjectiveGradients>,
     /// `[rows, columns]`: those of the loss, times factors.
     weights: Vec<f32>,
-    /// The gradient of the dense input, where it is a combination: `[rows, width]`.
+    /// The gradient of the dense input, `[rows, width]`.
     input: Vec<f32>,
 }
 
@@ -52,7 +52,8 @@ impl Weighted {
         sums.into_iter().map(|(sum, weight)| (weight > 0.0).then(|| sum / batch.rows as f64)).collect()
     }
 
-    /// Gradients of the weighed loss, of the parameters into `gradients` and of the dense input, which it returns.
+    /// Gradients of the weighed loss, of the parameters into `gradients` and of the dense input, which it returns. What layers
+    /// add to the loss is not weighed.
     pub(crate) fn backward<'t>(
         &'t mut self,
         pass: Forwarded<'_>,
@@ -60,28 +61,33 @@ impl Weighted {
         gradients: &mut Gradients,
     ) -> &'t [f32] {
         gradients.clear();
-        let Some(mut own) = self.gradients.take() else {
-            let seen = Seen { losses: pass.losses.clone(), products: Vec::new() };
-            let factors = self.weigher.factors(&seen, pass.seed);
-            self.weigh(&pass, |k| factors[k] as f32);
-            let inputs = [pass.feed.inputs[0], pass.feed.inputs[1], &self.weights];
-            let feed = Feed { inputs: &inputs, ..pass.feed };
-            tape.backward(&pass.model.params, &feed, &[(pass.objective.loss, 1.0)], gradients);
-            return tape.input_gradient(pass.network.x);
-        };
-        self.take_each(&pass, tape, &mut own);
-        let products = own.products(&pass.model.embeddings, pass.batch);
-        let factors = self.weigher.factors(&Seen { losses: pass.losses.clone(), products }, pass.seed);
-        let width = pass.model.embeddings.width();
         self.input.clear();
-        if let Some(auxiliary) = pass.network.auxiliary {
+        if let Some(auxiliary) = pass.objective.auxiliary {
             tape.backward(&pass.model.params, &pass.feed, &[(auxiliary, 1.0)], gradients);
             self.input.extend_from_slice(tape.input_gradient(pass.network.x));
         }
+        let width = pass.model.embeddings.width();
         self.input.resize(pass.batch.rows * width, 0.0);
-        let all = !self.weigher.kind().combines_gradients();
-        own.combine(&factors, all, (gradients, &mut self.input), width);
-        self.gradients = Some(own);
+        match self.gradients.take() {
+            None => {
+                let seen = Seen { losses: pass.losses.clone(), products: Vec::new() };
+                let factors = self.weigher.factors(&seen, pass.seed);
+                self.weigh(&pass, |k| factors[k] as f32);
+                let inputs = [pass.feed.inputs[0], pass.feed.inputs[1], &self.weights];
+                let feed = Feed { inputs: &inputs, ..pass.feed };
+                tape.backward(&pass.model.params, &feed, &[(pass.objective.cross_entropy, 1.0)], gradients);
+                let gradient = tape.input_gradient(pass.network.x);
+                self.input.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
+            }
+            Some(mut own) => {
+                self.take_each(&pass, tape, &mut own);
+                let products = own.products(&pass.model.embeddings, pass.batch);
+                let factors = self.weigher.factors(&Seen { losses: pass.losses.clone(), products }, pass.seed);
+                let all = !self.weigher.kind().combines_gradients();
+                own.combine(&factors, all, (gradients, &mut self.input), width);
+                self.gradients = Some(own);
+            }
+        }
         &self.input
     }
 
