@@ -54,12 +54,12 @@ impl Weighted {
 
     /// Gradients of the weighed loss, of the parameters into `gradients` and of the dense input, which it returns. What layers
     /// add to the loss is not weighed.
-    pub(crate) fn backward<'t>(
-        &'t mut self,
+    pub(crate) fn backward(
+        &mut self,
         pass: Forwarded<'_>,
-        tape: &'t mut Tape,
+        tape: &mut Tape,
         gradients: &mut Gradients,
-    ) -> &'t [f32] {
+    ) -> &[f32] {
         gradients.clear();
         self.input.clear();
         if let Some(auxiliary) = pass.objective.auxiliary {
