@@ -94,7 +94,7 @@ pub(crate) fn flops_per_row(graph: &Graph) -> u64 {
         Op::Mixture { outputs, width } => 2 * width * outputs.iter().map(Vec::len).sum::<usize>(),
         Op::Input { .. } | Op::Parameter { .. } | Op::Constant { .. } => 0,
         Op::Concat | Op::Slice { .. } | Op::Select { .. } | Op::StopGradient | Op::Dropout { .. } => 0,
-        Op::GatherRows { .. } | Op::ScatterRows { .. } | Op::RowsOfGroup => 0,
+        Op::GatherRows { .. } | Op::ScatterRows { .. } | Op::RowsOfGroup | Op::Reshape => 0,
         Op::Activate(_) | Op::Softmax { .. } | Op::Binary(_) | Op::Affine { .. } | Op::Reduce(_) => node.shape.width,
         Op::LayerNorm { .. } | Op::BatchNorm(_) | Op::BceWithLogits | Op::Nll => node.shape.width,
     });
