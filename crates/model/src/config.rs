@@ -144,6 +144,18 @@ pub(crate) fn check_rate(key: &str, rate: f64) -> Result<(), ModelError> {
     fits.then_some(()).ok_or_else(|| bad(key, rate.to_string(), "a rate from 0 to 0.99"))
 }
 
+/// Checks the weight of a new batch in saved statistics, above 0 and up to 1.
+pub(crate) fn check_momentum(key: &str, momentum: f32) -> Result<(), ModelError> {
+    let fits = momentum > 0.0 && momentum <= 1.0;
+    fits.then_some(()).ok_or_else(|| bad(key, momentum.to_string(), "a number above 0, up to 1"))
+}
+
+/// Checks a factor: a finite number above 0.
+pub(crate) fn check_positive(key: &str, value: f32) -> Result<(), ModelError> {
+    let fits = value.is_finite() && value > 0.0;
+    fits.then_some(()).ok_or_else(|| bad(key, value.to_string(), "a finite number above 0"))
+}
+
 pub(crate) fn bad(key: &str, value: impl Into<String>, expected: impl Into<String>) -> ModelError {
     ModelError::BadOption { key: key.to_owned(), value: value.into(), expected: expected.into() }
 }

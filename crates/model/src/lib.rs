@@ -86,9 +86,10 @@ pub use network::{Form, Network, Objective, Output};
 pub use plan::{Plan, PlanWorkspace, RequestPlan};
 pub use prune::{PrunedScenario, Pruning};
 pub use scenario::{
-    ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, SanGate, SanQuery, ScenarioLayerConfig,
+    AdasparseConfig, ApgCondition, ApgConfig, Backbone, ConcatOrder, EpnetConfig, HamurConfig, HinetConfig,
+    IdentityConfig, PartitionedNormConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig,
 };
 pub use task::{
-    CgcConfig, CgcGate, Gates, HmoeConfig, LinearConfig, Mix, MmoeConfig, ProductConfig, StarConfig, TaskLayerConfig,
-    TaskScope, TowerConfig,
+    CgcConfig, CgcGate, Gates, HmoeConfig, LinearConfig, M2mConfig, Mix, MmoeConfig, PpnetConfig, ProductConfig,
+    StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
 };

@@ -1,4 +1,4 @@
-//! Which gates weigh which experts, read off the recorded graph: every mixture whose weights are computed has a gate,
+//! Which gates weigh which experts, read off the recorded graph: every mixture whose weights come from a softmax has a gate,
 //! and its blocks are experts. A new layer is inspected and explained without a line about it here.
 
 use hinet_data::Layout;
@@ -120,7 +120,7 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         let Op::Mixture { outputs, width } = &node.op else { return None };
         let gate = node.inputs[0];
         let weighs = outputs.iter().any(|blocks| blocks.len() > 1);
-        if !weighs || gates.contains(&gate) || matches!(graph.node(gate).op, Op::Constant { .. }) {
+        if !weighs || gates.contains(&gate) || !is_gate(graph, gate) {
             return None;
         }
         gates.push(gate);
@@ -137,6 +137,23 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         Some(Mixture { name, gate, outputs, by_scenario, rows: graph.shape(gate).rows })
     });
     found.collect()
+}
+
+/// Whether a value comes from a softmax, through what picks columns or changes single elements. A product of each row with a
+/// matrix of its own is a mixture too, and no gate.
+fn is_gate(graph: &Graph, value: Value) -> bool {
+    let node = graph.node(value);
+    let passes = matches!(
+        node.op,
+        Op::Activate(_)
+            | Op::Dropout { .. }
+            | Op::StopGradient
+            | Op::Affine { .. }
+            | Op::Binary(_)
+            | Op::Slice { .. }
+            | Op::Concat
+    );
+    matches!(node.op, Op::Softmax { .. }) || (passes && node.inputs.iter().any(|&input| is_gate(graph, input)))
 }
 
 fn source(graph: &Graph, scenarios: usize, block: Block, width: usize) -> Expert {

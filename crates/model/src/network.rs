@@ -12,6 +12,8 @@
 //! | `san` | `[scenarios, scenarios]`, or `[batch, scenarios]` with `san_query = "row"` | weight of each other scenario |
 //! | `gate.task` | `[batch, heads * experts]` | gate of each head over experts, on the last level |
 //! | `gate.path` | as above | gate of the path that shared experts above read (PLE) |
+//! | `gate.input` | `[batch, width]` | EPNet's factors of the columns of the dense input |
+//! | `gate.tower.<l>` | `[batch, heads * width]` | PPNet's factors of what layer l of the towers reads |
 //! | `gate.mix` | `[batch, heads * scenarios]` | HMoE's weight of each scenario's score |
 //! | `mixed.task`, `mixed.path` | `[batch, mixtures * h]` | what those gates make of the experts |
 //!
@@ -19,14 +21,20 @@
 //! run over scenarios first.
 
 mod bank;
+mod gate_nu;
+mod generated;
 mod input;
+mod norm;
 mod recorder;
+mod told;
 
 use hinet_data::Layout;
 use hinet_tape::{Graph, ParamSpec, Value};
 
 pub(crate) use bank::{Bank, Layer, Owner, Reads, Stack, blocks};
+pub(crate) use norm::ScenarioNorm;
 pub(crate) use recorder::Recorder;
+pub(crate) use told::Told;
 
 use crate::config::{ModelConfig, bad};
 use crate::error::ModelError;
@@ -132,6 +140,7 @@ impl Network {
         let mut recorder = Recorder::new(&mut graph, layout, form);
         let input = input::record(config, &mut recorder, x);
         recorder.set_first_order(input.first_order);
+        recorder.set_dense(input.deep);
         recorder.set_input_per_task(columns.tables.per_task());
         let scenario = match (input.deep, input.first_order) {
             (Some(deep), _) if config.task.reads_layers() => config.scenario.record(&mut recorder, deep),

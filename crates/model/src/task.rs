@@ -4,7 +4,9 @@ mod cgc;
 mod heads;
 mod hmoe;
 mod linear;
+mod m2m;
 mod mmoe;
+mod ppnet;
 mod star;
 mod tower;
 
@@ -15,7 +17,9 @@ pub use cgc::{CgcConfig, CgcGate};
 pub use heads::{ProductConfig, TaskScope};
 pub use hmoe::{HmoeConfig, Mix};
 pub use linear::LinearConfig;
+pub use m2m::M2mConfig;
 pub use mmoe::{Gates, MmoeConfig};
+pub use ppnet::PpnetConfig;
 pub use star::StarConfig;
 pub use tower::TowerConfig;
 
@@ -36,6 +40,10 @@ slot! {
         Hmoe(HmoeConfig) = "hmoe",
         /// A network per scenario that is the product of its own weights and shared ones (STAR).
         Star(StarConfig) = "star",
+        /// A tower per task whose layers are gated by who is asked about what (PEPNet).
+        Ppnet(PpnetConfig) = "ppnet",
+        /// Shared experts, weighed and read by layers whose weights are made for the scenario (M2M).
+        M2m(M2mConfig) = "m2m",
         /// First-order terms alone: logistic regression.
         Linear(LinearConfig) = "linear",
     }
@@ -59,6 +67,8 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => config.check(layout),
             TaskLayerConfig::Hmoe(config) => config.check(layout),
             TaskLayerConfig::Star(config) => config.check(layout),
+            TaskLayerConfig::Ppnet(config) => config.check(layout),
+            TaskLayerConfig::M2m(config) => config.check(layout),
             TaskLayerConfig::Linear(config) => config.check(layout),
         }
     }
@@ -70,8 +80,9 @@ impl TaskLayerConfig {
             TaskLayerConfig::Cgc(config) => config.task_scope,
             TaskLayerConfig::Tower(config) => config.task_scope,
             TaskLayerConfig::Mmoe(config) => config.task_scope,
+            TaskLayerConfig::Ppnet(config) => config.task_scope,
             TaskLayerConfig::Hmoe(_) | TaskLayerConfig::Star(_) => TaskScope::ScenarioTask,
-            TaskLayerConfig::Linear(_) => TaskScope::Task,
+            TaskLayerConfig::M2m(_) | TaskLayerConfig::Linear(_) => TaskScope::Task,
         };
         scope != TaskScope::Task
     }
@@ -89,7 +100,9 @@ impl TaskLayerConfig {
             TaskLayerConfig::Cgc(_)
             | TaskLayerConfig::Mmoe(_)
             | TaskLayerConfig::Hmoe(_)
-            | TaskLayerConfig::Star(_) => false,
+            | TaskLayerConfig::Star(_)
+            | TaskLayerConfig::Ppnet(_)
+            | TaskLayerConfig::M2m(_) => false,
         }
     }
 
@@ -105,6 +118,8 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => mmoe::record(config, recorder, input),
             TaskLayerConfig::Hmoe(config) => hmoe::record(config, recorder, input),
             TaskLayerConfig::Star(config) => star::record(config, recorder, input),
+            TaskLayerConfig::Ppnet(config) => ppnet::record(config, recorder, input),
+            TaskLayerConfig::M2m(config) => m2m::record(config, recorder, input),
             TaskLayerConfig::Linear(config) => linear::record(config, recorder, input),
         }
     }

@@ -10,6 +10,7 @@ pub(crate) struct Recorder<'a> {
     pub(crate) graph: &'a mut Graph,
     layout: &'a Layout,
     form: Form,
+    dense: Option<Value>,
     first_order: Option<Value>,
     input_per_task: bool,
     crossing: Vec<String>,
@@ -22,6 +23,7 @@ impl<'a> Recorder<'a> {
             graph,
             layout,
             form,
+            dense: None,
             first_order: None,
             input_per_task: false,
             crossing: Vec::new(),
@@ -34,6 +36,24 @@ impl<'a> Recorder<'a> {
         let crossing = self.graph.params().iter().map(|spec| spec.name.clone());
         let crossing = crossing.filter(|name| self.crossing.iter().any(|prefix| name.starts_with(prefix)));
         (crossing.collect(), self.probes)
+    }
+
+    pub(super) fn set_dense(&mut self, dense: Option<Value>) {
+        self.dense = dense;
+    }
+
+    /// The columns of some features in the dense input, as layers read it; for layers that read no input per task.
+    pub(crate) fn columns_of(&mut self, features: &[String]) -> Vec<Value> {
+        let Some(dense) = self.dense else { return Vec::new() };
+        let (layout, mut start, mut columns) = (self.layout, 0, Vec::new());
+        for slot in &layout.slots {
+            let width = layout.slot_width(slot);
+            if features.iter().any(|feature| feature == slot.feature()) {
+                columns.push(self.graph.slice(dense, start, width));
+            }
+            start += width;
+        }
+        columns
     }
 
     /// First-order terms of each task's logit, `[batch, tasks]`.

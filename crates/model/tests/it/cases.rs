@@ -1,9 +1,10 @@
 //! Small models that together use every option of every layer.
 
 use hinet_model::{
-    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, InputNorm, LinearConfig, Mix, MmoeConfig,
-    ModelConfig, ProductConfig, SanGate, SanQuery, ScenarioLayerConfig, StarConfig, Tables, TaskLayerConfig, TaskScope,
-    TowerConfig,
+    AdasparseConfig, ApgCondition, ApgConfig, Backbone, CgcConfig, CgcGate, ConcatOrder, EpnetConfig, Gates,
+    HamurConfig, HinetConfig, HmoeConfig, InputNorm, LinearConfig, M2mConfig, Mix, MmoeConfig, ModelConfig,
+    PpnetConfig, ProductConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig, StarConfig, Tables,
+    TaskLayerConfig, TaskScope, TowerConfig,
 };
 
 /// Tasks of every case.
@@ -56,6 +57,11 @@ pub(crate) fn scenario_layers() -> Vec<(&'static str, ScenarioLayerConfig)> {
     let mut layers: Vec<_> =
         layers.into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Hinet(config))).collect();
     layers.push(("partitioned norm", ScenarioLayerConfig::PartitionedNorm(Default::default())));
+    layers.extend(sarnet().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Sarnet(config))));
+    layers.extend(adasparse().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Adasparse(config))));
+    layers.extend(apg().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Apg(config))));
+    layers.extend(hamur().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Hamur(config))));
+    layers.extend(epnet().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Epnet(config))));
     layers
 }
 
@@ -76,6 +82,7 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
     ];
     let (towers, mmoe) = (towers(), mmoe());
     let mut layers = Vec::new();
+    let ppnet = ppnet();
     for task_scope in scopes {
         let scoped = |name: &str| format!("{name}, scope {task_scope:?}");
         layers
@@ -90,8 +97,12 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
                 (scoped(name), TaskLayerConfig::Mmoe(MmoeConfig { task_scope, ..config.clone() }))
             }),
         );
+        layers.extend(ppnet.iter().map(|(name, config)| {
+            (scoped(name), TaskLayerConfig::Ppnet(PpnetConfig { task_scope, ..config.clone() }))
+        }));
     }
     layers.extend(hmoe().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Hmoe(config))));
+    layers.extend(m2m().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::M2m(config))));
     layers.extend(star().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Star(config))));
     layers
 }
@@ -149,6 +160,126 @@ fn star() -> Vec<(&'static str, StarConfig)> {
     ]
 }
 
+fn epnet() -> Vec<(&'static str, EpnetConfig)> {
+    let epnet = EpnetConfig { scenario_dim: 2, ep_gate_width: 3, ..EpnetConfig::default() };
+    vec![
+        ("epnet without gradient to the gate's input", epnet.clone()),
+        ("epnet", EpnetConfig { ep_stop_gradient: false, ..epnet }),
+    ]
+}
+
+fn sarnet() -> Vec<(&'static str, SarnetConfig)> {
+    let sarnet = SarnetConfig { scenario_experts: 2, shared_experts: 3, units: vec![4, 3], ..SarnetConfig::default() };
+    vec![
+        ("sarnet", sarnet.clone()),
+        ("sarnet without shared experts", SarnetConfig { shared_experts: 0, units: vec![3], ..sarnet.clone() }),
+        ("sarnet without experts of scenarios", SarnetConfig { scenario_experts: 0, ..sarnet }),
+    ]
+}
+
+fn adasparse() -> Vec<(&'static str, AdasparseConfig)> {
+    let fused = AdasparseConfig { scenario_dim: 2, units: vec![4, 3], ..AdasparseConfig::default() };
+    let sharp = AdasparseConfig { prune_alpha: 3.0, prune_beta: 1.5, ..fused.clone() };
+    vec![
+        ("adasparse, scaled", AdasparseConfig { pruning: Pruner::Scale, ..sharp.clone() }),
+        (
+            "adasparse, fused and without gradient of the step",
+            AdasparseConfig { prune_threshold: 0.5, ..sharp.clone() },
+        ),
+        (
+            "adasparse, binarised and without gradient of the step",
+            AdasparseConfig { pruning: Pruner::Binarise, ..sharp },
+        ),
+        // Nothing is below the threshold: the step is not met.
+        ("adasparse, fused", AdasparseConfig { prune_threshold: 1e-6, ..fused }),
+    ]
+}
+
+fn apg() -> Vec<(&'static str, ApgConfig)> {
+    let apg = ApgConfig {
+        scenario_dim: 2,
+        units: vec![4, 3],
+        apg_condition_units: vec![3],
+        apg_rank: 2,
+        ..ApgConfig::default()
+    };
+    let row = ApgConfig { apg_condition: ApgCondition::Row, ..apg.clone() };
+    let deep = vec![3, 2];
+    vec![
+        ("apg", apg.clone()),
+        ("apg with a deep condition", ApgConfig { apg_condition_units: deep.clone(), units: vec![3], ..apg }),
+        ("apg by row", row.clone()),
+        ("apg by row with a deep condition", ApgConfig { apg_condition_units: deep, ..row }),
+    ]
+}
+
+fn hamur() -> Vec<(&'static str, HamurConfig)> {
+    let hamur = HamurConfig {
+        units: vec![4, 3],
+        hyper_units: vec![3],
+        adapter_rank: 2,
+        adapter_units: 3,
+        ..HamurConfig::default()
+    };
+    vec![
+        ("hamur", hamur.clone()),
+        ("hamur over a shared backbone", HamurConfig { adapter_backbone: Backbone::Shared, ..hamur.clone() }),
+        ("hamur with a linear hyper-network", HamurConfig { hyper_units: Vec::new(), units: vec![3], ..hamur }),
+    ]
+}
+
+fn m2m() -> Vec<(&'static str, M2mConfig)> {
+    let m2m = M2mConfig {
+        m2m_scenario_dim: 2,
+        m2m_known_units: vec![3],
+        experts: 3,
+        expert_units: vec![4, 3],
+        m2m_task_dim: 2,
+        m2m_attention_units: vec![3],
+        tower_units: vec![2],
+        ..M2mConfig::default()
+    };
+    vec![
+        ("m2m", m2m.clone()),
+        ("m2m without hidden knowledge", M2mConfig { m2m_known_units: Vec::new(), ..m2m.clone() }),
+        ("m2m of two layers each", M2mConfig { m2m_attention_units: vec![3, 2], m2m_tower_layers: 2, ..m2m.clone() }),
+        ("m2m without meta tower", M2mConfig { m2m_tower_layers: 0, tower_units: Vec::new(), ..m2m.clone() }),
+        ("m2m with a product and fewer heads", M2mConfig { product: order_of_both(), ..m2m }),
+    ]
+}
+
+fn ppnet() -> Vec<(&'static str, PpnetConfig)> {
+    let stopped = PpnetConfig { pp_gate_width: 3, tower_units: vec![4, 2], ..PpnetConfig::default() };
+    let ppnet = PpnetConfig { pp_stop_gradient: false, ..stopped.clone() };
+    vec![
+        ("ppnet", ppnet.clone()),
+        ("ppnet with a prior", PpnetConfig { priors: vec!["id".into()], ..ppnet.clone() }),
+        ("ppnet with priors", PpnetConfig { priors: vec!["numbers".into(), "id".into()], ..ppnet.clone() }),
+        ("ppnet of linear towers", PpnetConfig { tower_units: Vec::new(), ..ppnet.clone() }),
+        ("ppnet with a product and fewer heads", PpnetConfig { product: order_of_both(), ..ppnet }),
+        ("ppnet without gradient to the gate's input", PpnetConfig { priors: vec!["ids".into()], ..stopped }),
+    ]
+}
+
+/// Pairs of layers of different papers that each condition on the scenario, or read what does.
+fn pairs() -> Vec<(String, ModelConfig)> {
+    let epnet = || ScenarioLayerConfig::Epnet(epnet().remove(1).1);
+    let model = |scenario, task| ModelConfig { scenario, task, ..ModelConfig::default() };
+    vec![
+        ("epnet with cgc".to_owned(), model(epnet(), TaskLayerConfig::Cgc(cgc()))),
+        (
+            "epnet with cgc of two levels".to_owned(),
+            model(epnet(), TaskLayerConfig::Cgc(CgcConfig { cgc_levels: 2, ..cgc() })),
+        ),
+        ("epnet with m2m".to_owned(), model(epnet(), TaskLayerConfig::M2m(m2m().remove(0).1))),
+        (
+            "adasparse with m2m".to_owned(),
+            model(ScenarioLayerConfig::Adasparse(adasparse().remove(0).1), TaskLayerConfig::M2m(m2m().remove(0).1)),
+        ),
+        ("epnet with ppnet".to_owned(), model(epnet(), TaskLayerConfig::Ppnet(ppnet().remove(1).1))),
+    ]
+}
+
 /// Who has tables of its own, first-order terms, and the norms that they bear upon.
 fn inputs() -> Vec<(String, ModelConfig)> {
     let mut all = Vec::new();
@@ -202,6 +333,7 @@ pub(crate) fn all() -> Vec<(String, ModelConfig)> {
     let norms = [InputNorm::None, InputNorm::LayerNorm, InputNorm::BatchNorm, InputNorm::FrozenAffine];
     let tower = || TaskLayerConfig::Tower(TowerConfig { tower_units: vec![2], ..TowerConfig::default() });
     let mut all = inputs();
+    all.extend(pairs());
     for input_norm in norms {
         let scenario = ScenarioLayerConfig::Identity(Default::default());
         all.push((
