@@ -138,6 +138,12 @@ pub(crate) fn check_count(key: &str, count: usize, least: usize) -> Result<(), M
     fits.then_some(()).ok_or_else(|| bad(key, count.to_string(), format!("a number from {least} to {MAX_COUNT}")))
 }
 
+/// Checks a number of experts to select from, within 1 and 64: each is compared with each.
+pub(crate) fn check_selectable(key: &str, count: usize) -> Result<(), ModelError> {
+    let fits = (1..=64).contains(&count);
+    fits.then_some(()).ok_or_else(|| bad(key, count.to_string(), "a number from 1 to 64"))
+}
+
 /// Checks a rate of dropout, within 0 and 0.99.
 pub(crate) fn check_rate(key: &str, rate: f64) -> Result<(), ModelError> {
     let fits = (0.0..=0.99).contains(&rate);
@@ -148,6 +154,12 @@ pub(crate) fn check_rate(key: &str, rate: f64) -> Result<(), ModelError> {
 pub(crate) fn check_momentum(key: &str, momentum: f32) -> Result<(), ModelError> {
     let fits = momentum > 0.0 && momentum <= 1.0;
     fits.then_some(()).ok_or_else(|| bad(key, momentum.to_string(), "a number above 0, up to 1"))
+}
+
+/// Checks the weight of a part of the loss, 0 or above.
+pub(crate) fn check_weight(key: &str, weight: f32) -> Result<(), ModelError> {
+    let fits = weight.is_finite() && weight >= 0.0;
+    fits.then_some(()).ok_or_else(|| bad(key, weight.to_string(), "a finite number of 0 or more"))
 }
 
 /// Checks a factor: a finite number above 0.
@@ -225,7 +237,7 @@ mod tests {
 
     #[test]
     fn an_option_that_cannot_be_is_refused_by_name() {
-        let refused = [
+        let refused = vec![
             json!({ "sub_experts": 0, "shared_sub_experts": 0 }),
             json!({ "tables": "task" }),
             json!({ "tables": "scenario_task" }),
@@ -247,9 +259,36 @@ mod tests {
             json!({ "product": [{ "task": "t0", "of": ["t1", "t1"] }] }),
             json!({ "product": [{ "task": "t0", "of": ["t0", "t1"] }, { "task": "t0", "of": ["t0", "t1"] }] }),
         ];
-        for mut options in refused {
+        let of_preset = |preset: &'static str, options: Vec<Value>| options.into_iter().map(move |it| (preset, it));
+        let refused = of_preset("hinet", refused)
+            .chain(of_preset(
+                "pepnet",
+                vec![
+                    json!({ "ep_gate_width": 0 }),
+                    json!({ "pp_gate_width": 0 }),
+                    json!({ "priors": ["nobody"] }),
+                    json!({ "priors": ["numbers", "numbers"] }),
+                ],
+            ))
+            .chain(of_preset("sarnet", vec![json!({ "scenario_experts": 0, "shared_experts": 0 })]))
+            .chain(of_preset("m2m", vec![json!({ "m2m_attention_units": [] }), json!({ "m2m_task_dim": 0 })]))
+            .chain(of_preset("adasparse", vec![json!({ "prune_alpha": 0.0 }), json!({ "prune_threshold": -0.1 })]))
+            .chain(of_preset("apg", vec![json!({ "apg_rank": 0 }), json!({ "apg_condition_units": [] })]))
+            .chain(of_preset("hamur", vec![json!({ "adapter_rank": 0 }), json!({ "norm_momentum": 0.0 })]))
+            .chain(of_preset("m3oe", vec![json!({ "transform_width": 0 }), json!({ "experts": 0 })]))
+            .chain(of_preset(
+                "aesm2",
+                vec![
+                    json!({ "select_experts": 65 }),
+                    json!({ "select_specific": 9 }),
+                    json!({ "select_specific": 0, "select_shared": 0 }),
+                    json!({ "task_shared": 9 }),
+                    json!({ "task_divergence": -1.0 }),
+                ],
+            ));
+        for (preset, mut options) in refused {
             let keys: Vec<String> = options.as_object().unwrap().keys().cloned().collect();
-            options["preset"] = json!("hinet");
+            options["preset"] = json!(preset);
             let message = message(&layout(4, 2, 2), options, Form::Own);
             assert!(keys.iter().any(|key| message.starts_with(&format!("`{key}` is "))), "{keys:?}: {message}");
         }

@@ -86,10 +86,11 @@ pub use network::{Form, Network, Objective, Output};
 pub use plan::{Plan, PlanWorkspace, RequestPlan};
 pub use prune::{PrunedScenario, Pruning};
 pub use scenario::{
-    AdasparseConfig, ApgCondition, ApgConfig, Backbone, ConcatOrder, EpnetConfig, HamurConfig, HinetConfig,
-    IdentityConfig, PartitionedNormConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig,
+    AdasparseConfig, Aesm2ScenarioConfig, ApgCondition, ApgConfig, Backbone, ConcatOrder, EpnetConfig, HamurConfig,
+    HinetConfig, IdentityConfig, PartitionedNormConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig,
+    StarTransformConfig,
 };
 pub use task::{
-    CgcConfig, CgcGate, Gates, HmoeConfig, LinearConfig, M2mConfig, Mix, MmoeConfig, PpnetConfig, ProductConfig,
-    StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
+    Aesm2TaskConfig, CgcConfig, CgcGate, Gates, HmoeConfig, LinearConfig, M2mConfig, M3oeConfig, Mix, MmoeConfig,
+    PpnetConfig, ProductConfig, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
 };

@@ -14,6 +14,8 @@
 //! | `gate.path` | as above | gate of the path that shared experts above read (PLE) |
 //! | `gate.input` | `[batch, width]` | EPNet's factors of the columns of the dense input |
 //! | `gate.tower.<l>` | `[batch, heads * width]` | PPNet's factors of what layer l of the towers reads |
+//! | `gate.prune.<l>` | `[batch, width]` | AdaSparse's factors of what layer l reads |
+//! | `gate.select` | `[batch, experts]` | AESM2's gate over the experts that are selected for the row's scenario |
 //! | `gate.mix` | `[batch, heads * scenarios]` | HMoE's weight of each scenario's score |
 //! | `mixed.task`, `mixed.path` | `[batch, mixtures * h]` | what those gates make of the experts |
 //!
@@ -26,6 +28,7 @@ mod generated;
 mod input;
 mod norm;
 mod recorder;
+mod select;
 mod told;
 
 use hinet_data::Layout;
@@ -34,6 +37,7 @@ use hinet_tape::{Graph, ParamSpec, Value};
 pub(crate) use bank::{Bank, Layer, Owner, Reads, Stack, blocks};
 pub(crate) use norm::ScenarioNorm;
 pub(crate) use recorder::Recorder;
+pub(crate) use select::Selection;
 pub(crate) use told::Told;
 
 use crate::config::{ModelConfig, bad};
@@ -149,6 +153,8 @@ impl Network {
         };
         recorder.probe("scenario", scenario);
         let TaskOutput { output, scores, auxiliary } = config.task.record(&mut recorder, scenario);
+        let recorded = recorder.loss();
+        let auxiliary = [auxiliary, recorded].into_iter().flatten().reduce(|one, other| recorder.graph.add(one, other));
         let (crossing, probes) = recorder.finish();
         Network { graph, form, x, output, scores, auxiliary, crossing, probes }
     }

@@ -1,6 +1,7 @@
 //! First slot: layers that turn the dense input into what is known of a row in its scenario.
 
 mod adasparse;
+mod aesm2;
 mod apg;
 mod epnet;
 mod hamur;
@@ -8,10 +9,12 @@ mod hinet;
 mod identity;
 mod partitioned_norm;
 mod sarnet;
+mod star_transform;
 
 use hinet_tape::Value;
 
 pub use adasparse::{AdasparseConfig, Pruner};
+pub use aesm2::Aesm2ScenarioConfig;
 pub use apg::{ApgCondition, ApgConfig};
 pub use epnet::EpnetConfig;
 pub use hamur::{Backbone, HamurConfig};
@@ -19,6 +22,7 @@ pub use hinet::{ConcatOrder, HinetConfig, SanGate, SanQuery};
 pub use identity::IdentityConfig;
 pub use partitioned_norm::PartitionedNormConfig;
 pub use sarnet::SarnetConfig;
+pub use star_transform::StarTransformConfig;
 
 use crate::config::slot;
 use crate::error::ModelError;
@@ -35,6 +39,10 @@ slot! {
         PartitionedNorm(PartitionedNormConfig) = "partitioned_norm",
         /// Scales the columns of the dense input by a gate that is told the scenario (PEPNet).
         Epnet(EpnetConfig) = "epnet",
+        /// Transforms the input by a product of each scenario's weights with shared ones (M3oE).
+        StarTransform(StarTransformConfig) = "star_transform",
+        /// Selects, for each row, experts that are specific to its scenario and experts that are shared (AESM2).
+        Aesm2(Aesm2ScenarioConfig) = "aesm2",
         /// A network with adapter cells whose weights are made for each row (HAMUR).
         Hamur(HamurConfig) = "hamur",
         /// Layers around matrices that are made for the scenario, or for the row (APG).
@@ -53,6 +61,8 @@ impl ScenarioLayerConfig {
             ScenarioLayerConfig::Identity(IdentityConfig {}) => Ok(()),
             ScenarioLayerConfig::PartitionedNorm(config) => config.check(),
             ScenarioLayerConfig::Epnet(config) => config.check(),
+            ScenarioLayerConfig::StarTransform(config) => config.check(),
+            ScenarioLayerConfig::Aesm2(config) => config.check(),
             ScenarioLayerConfig::Hamur(config) => config.check(),
             ScenarioLayerConfig::Apg(config) => config.check(),
             ScenarioLayerConfig::Adasparse(config) => config.check(),
@@ -71,6 +81,8 @@ impl ScenarioLayerConfig {
             ScenarioLayerConfig::Identity(IdentityConfig {}) => x,
             ScenarioLayerConfig::PartitionedNorm(config) => partitioned_norm::record(config, recorder, x),
             ScenarioLayerConfig::Epnet(config) => epnet::record(config, recorder, x),
+            ScenarioLayerConfig::StarTransform(config) => star_transform::record(config, recorder, x),
+            ScenarioLayerConfig::Aesm2(config) => aesm2::record(config, recorder, x),
             ScenarioLayerConfig::Hamur(config) => hamur::record(config, recorder, x),
             ScenarioLayerConfig::Apg(config) => apg::record(config, recorder, x),
             ScenarioLayerConfig::Adasparse(config) => adasparse::record(config, recorder, x),

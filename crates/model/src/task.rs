@@ -1,10 +1,12 @@
 //! Second slot: layers that turn what is known of a row into a probability per task.
 
+mod aesm2;
 mod cgc;
 mod heads;
 mod hmoe;
 mod linear;
 mod m2m;
+mod m3oe;
 mod mmoe;
 mod ppnet;
 mod star;
@@ -13,11 +15,13 @@ mod tower;
 use hinet_data::Layout;
 use hinet_tape::Value;
 
+pub use aesm2::Aesm2TaskConfig;
 pub use cgc::{CgcConfig, CgcGate};
 pub use heads::{ProductConfig, TaskScope};
 pub use hmoe::{HmoeConfig, Mix};
 pub use linear::LinearConfig;
 pub use m2m::M2mConfig;
+pub use m3oe::M3oeConfig;
 pub use mmoe::{Gates, MmoeConfig};
 pub use ppnet::PpnetConfig;
 pub use star::StarConfig;
@@ -44,6 +48,10 @@ slot! {
         Ppnet(PpnetConfig) = "ppnet",
         /// Shared experts, weighed and read by layers whose weights are made for the scenario (M2M).
         M2m(M2mConfig) = "m2m",
+        /// Shared experts beside one for each scenario and one for each task, which learn how much to take from one another (M3oE).
+        M3oe(M3oeConfig) = "m3oe",
+        /// Selects, for each row and task, experts that are specific to the task and experts that are shared (AESM2).
+        Aesm2(Aesm2TaskConfig) = "aesm2",
         /// First-order terms alone: logistic regression.
         Linear(LinearConfig) = "linear",
     }
@@ -69,6 +77,8 @@ impl TaskLayerConfig {
             TaskLayerConfig::Star(config) => config.check(layout),
             TaskLayerConfig::Ppnet(config) => config.check(layout),
             TaskLayerConfig::M2m(config) => config.check(layout),
+            TaskLayerConfig::M3oe(config) => config.check(layout),
+            TaskLayerConfig::Aesm2(config) => config.check(layout),
             TaskLayerConfig::Linear(config) => config.check(layout),
         }
     }
@@ -82,7 +92,8 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => config.task_scope,
             TaskLayerConfig::Ppnet(config) => config.task_scope,
             TaskLayerConfig::Hmoe(_) | TaskLayerConfig::Star(_) => TaskScope::ScenarioTask,
-            TaskLayerConfig::M2m(_) | TaskLayerConfig::Linear(_) => TaskScope::Task,
+            TaskLayerConfig::M3oe(_) => TaskScope::ScenarioTask,
+            TaskLayerConfig::M2m(_) | TaskLayerConfig::Aesm2(_) | TaskLayerConfig::Linear(_) => TaskScope::Task,
         };
         scope != TaskScope::Task
     }
@@ -102,7 +113,9 @@ impl TaskLayerConfig {
             | TaskLayerConfig::Hmoe(_)
             | TaskLayerConfig::Star(_)
             | TaskLayerConfig::Ppnet(_)
-            | TaskLayerConfig::M2m(_) => false,
+            | TaskLayerConfig::M2m(_)
+            | TaskLayerConfig::M3oe(_)
+            | TaskLayerConfig::Aesm2(_) => false,
         }
     }
 
@@ -120,6 +133,8 @@ impl TaskLayerConfig {
             TaskLayerConfig::Star(config) => star::record(config, recorder, input),
             TaskLayerConfig::Ppnet(config) => ppnet::record(config, recorder, input),
             TaskLayerConfig::M2m(config) => m2m::record(config, recorder, input),
+            TaskLayerConfig::M3oe(config) => m3oe::record(config, recorder, input),
+            TaskLayerConfig::Aesm2(config) => aesm2::record(config, recorder, input),
             TaskLayerConfig::Linear(config) => linear::record(config, recorder, input),
         }
     }

@@ -207,6 +207,22 @@ pub const PRESETS: &[Preset] = &[
         train: "{}",
     },
     Preset {
+        name: "m3oe",
+        aliases: &[],
+        about: "M3oE (SIGIR 2024): shared experts beside one for each scenario and one for each task, over an input that scenarios transform.",
+        recipe: "native",
+        json: r#"{ "scenario": { "kind": "star_transform" }, "task": { "kind": "m3oe" } }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "aesm2",
+        aliases: &[],
+        about: "AESM2 (SIGIR 2022): experts selected for each row, specific to its scenario or shared, and above them likewise for each task.",
+        recipe: "native",
+        json: r#"{ "scenario": { "kind": "aesm2" }, "task": { "kind": "aesm2" } }"#,
+        train: "{}",
+    },
+    Preset {
         name: "towers",
         aliases: &[],
         about: "A tower for each task of each scenario over shared embeddings; nothing else is shared.",

@@ -13,6 +13,7 @@ pub(crate) struct Recorder<'a> {
     dense: Option<Value>,
     first_order: Option<Value>,
     input_per_task: bool,
+    loss: Option<Value>,
     crossing: Vec<String>,
     probes: Vec<(String, Value)>,
 }
@@ -26,6 +27,7 @@ impl<'a> Recorder<'a> {
             dense: None,
             first_order: None,
             input_per_task: false,
+            loss: None,
             crossing: Vec::new(),
             probes: Vec::new(),
         }
@@ -110,6 +112,20 @@ impl<'a> Recorder<'a> {
     /// Declares that rows of other scenarios train the parameters of this prefix, though a scenario owns them.
     pub(crate) fn crosses_scenarios(&mut self, prefix: &str) {
         self.crossing.push(prefix.to_owned());
+    }
+
+    /// Adds a term to the loss, so many times what it says: `[1, 1]`. What is for inference alone has none.
+    pub(crate) fn adds_to_loss(&mut self, term: Value, weight: f32) {
+        if self.form == Form::Mean {
+            return;
+        }
+        let term = self.graph.affine(term, weight, 0.0);
+        self.loss = Some(self.loss.map_or(term, |loss| self.graph.add(loss, term)));
+    }
+
+    /// What layers add to the loss.
+    pub(super) fn loss(&self) -> Option<Value> {
+        self.loss
     }
 
     pub(crate) fn parameter(&mut self, name: &str, dims: Vec<usize>, init: Init, scope: Scope) -> Value {

@@ -1,10 +1,10 @@
 //! Small models that together use every option of every layer.
 
 use hinet_model::{
-    AdasparseConfig, ApgCondition, ApgConfig, Backbone, CgcConfig, CgcGate, ConcatOrder, EpnetConfig, Gates,
-    HamurConfig, HinetConfig, HmoeConfig, InputNorm, LinearConfig, M2mConfig, Mix, MmoeConfig, ModelConfig,
-    PpnetConfig, ProductConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig, StarConfig, Tables,
-    TaskLayerConfig, TaskScope, TowerConfig,
+    AdasparseConfig, Aesm2ScenarioConfig, Aesm2TaskConfig, ApgCondition, ApgConfig, Backbone, CgcConfig, CgcGate,
+    ConcatOrder, EpnetConfig, Gates, HamurConfig, HinetConfig, HmoeConfig, InputNorm, LinearConfig, M2mConfig,
+    M3oeConfig, Mix, MmoeConfig, ModelConfig, PpnetConfig, ProductConfig, Pruner, SanGate, SanQuery, SarnetConfig,
+    ScenarioLayerConfig, StarConfig, StarTransformConfig, Tables, TaskLayerConfig, TaskScope, TowerConfig,
 };
 
 /// Tasks of every case.
@@ -61,6 +61,8 @@ pub(crate) fn scenario_layers() -> Vec<(&'static str, ScenarioLayerConfig)> {
     layers.extend(adasparse().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Adasparse(config))));
     layers.extend(apg().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Apg(config))));
     layers.extend(hamur().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Hamur(config))));
+    layers.push(("star transform", ScenarioLayerConfig::StarTransform(StarTransformConfig { transform_width: 4 })));
+    layers.extend(aesm2_scenario().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Aesm2(config))));
     layers.extend(epnet().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Epnet(config))));
     layers
 }
@@ -103,6 +105,8 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
     }
     layers.extend(hmoe().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Hmoe(config))));
     layers.extend(m2m().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::M2m(config))));
+    layers.extend(m3oe().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::M3oe(config))));
+    layers.extend(aesm2_task().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Aesm2(config))));
     layers.extend(star().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Star(config))));
     layers
 }
@@ -162,10 +166,7 @@ fn star() -> Vec<(&'static str, StarConfig)> {
 
 fn epnet() -> Vec<(&'static str, EpnetConfig)> {
     let epnet = EpnetConfig { scenario_dim: 2, ep_gate_width: 3, ..EpnetConfig::default() };
-    vec![
-        ("epnet without gradient to the gate's input", epnet.clone()),
-        ("epnet", EpnetConfig { ep_stop_gradient: false, ..epnet }),
-    ]
+    vec![("epnet with a stopped gate", epnet.clone()), ("epnet", EpnetConfig { ep_stop_gradient: false, ..epnet })]
 }
 
 fn sarnet() -> Vec<(&'static str, SarnetConfig)> {
@@ -248,6 +249,49 @@ fn m2m() -> Vec<(&'static str, M2mConfig)> {
     ]
 }
 
+fn aesm2_scenario() -> Vec<(&'static str, Aesm2ScenarioConfig)> {
+    // The oracle's loss is the cross-entropy alone.
+    let aesm2 = Aesm2ScenarioConfig {
+        scenario_dim: 2,
+        select_experts: 5,
+        units: vec![4, 3],
+        select_divergence: 0.0,
+        ..Aesm2ScenarioConfig::default()
+    };
+    vec![
+        ("aesm2", aesm2.clone()),
+        ("aesm2 of specific experts", Aesm2ScenarioConfig { select_shared: 0, ..aesm2.clone() }),
+        ("aesm2 of shared experts", Aesm2ScenarioConfig { select_specific: 0, select_shared: 3, ..aesm2.clone() }),
+        ("aesm2 of all experts", Aesm2ScenarioConfig { select_shared: 5, units: vec![3], ..aesm2 }),
+    ]
+}
+
+fn aesm2_task() -> Vec<(&'static str, Aesm2TaskConfig)> {
+    let aesm2 = Aesm2TaskConfig {
+        indicator_scenario_dim: 2,
+        indicator_task_dim: 3,
+        experts: 5,
+        expert_units: vec![4, 3],
+        task_divergence: 0.0,
+        tower_units: vec![2],
+        ..Aesm2TaskConfig::default()
+    };
+    vec![
+        ("aesm2", aesm2.clone()),
+        ("aesm2 of specific experts", Aesm2TaskConfig { task_shared: 0, ..aesm2.clone() }),
+        ("aesm2 with a product and fewer heads", Aesm2TaskConfig { product: order_of_both(), ..aesm2 }),
+    ]
+}
+
+fn m3oe() -> Vec<(&'static str, M3oeConfig)> {
+    let m3oe = M3oeConfig { experts: 3, expert_units: vec![4, 3], tower_units: vec![2], ..M3oeConfig::default() };
+    vec![
+        ("m3oe with a stopped gate", m3oe.clone()),
+        ("m3oe with a stopped gate and a product", M3oeConfig { product: order_after_click(), ..m3oe.clone() }),
+        ("m3oe of one gate", M3oeConfig { experts: 1, product: order_of_both(), ..m3oe }),
+    ]
+}
+
 fn ppnet() -> Vec<(&'static str, PpnetConfig)> {
     let stopped = PpnetConfig { pp_gate_width: 3, tower_units: vec![4, 2], ..PpnetConfig::default() };
     let ppnet = PpnetConfig { pp_stop_gradient: false, ..stopped.clone() };
@@ -257,7 +301,7 @@ fn ppnet() -> Vec<(&'static str, PpnetConfig)> {
         ("ppnet with priors", PpnetConfig { priors: vec!["numbers".into(), "id".into()], ..ppnet.clone() }),
         ("ppnet of linear towers", PpnetConfig { tower_units: Vec::new(), ..ppnet.clone() }),
         ("ppnet with a product and fewer heads", PpnetConfig { product: order_of_both(), ..ppnet }),
-        ("ppnet without gradient to the gate's input", PpnetConfig { priors: vec!["ids".into()], ..stopped }),
+        ("ppnet with a stopped gate", PpnetConfig { priors: vec!["ids".into()], ..stopped }),
     ]
 }
 
@@ -275,6 +319,13 @@ fn pairs() -> Vec<(String, ModelConfig)> {
         (
             "adasparse with m2m".to_owned(),
             model(ScenarioLayerConfig::Adasparse(adasparse().remove(0).1), TaskLayerConfig::M2m(m2m().remove(0).1)),
+        ),
+        (
+            "aesm2 with ppnet".to_owned(),
+            model(
+                ScenarioLayerConfig::Aesm2(aesm2_scenario().remove(0).1),
+                TaskLayerConfig::Ppnet(ppnet().remove(1).1),
+            ),
         ),
         ("epnet with ppnet".to_owned(), model(epnet(), TaskLayerConfig::Ppnet(ppnet().remove(1).1))),
     ]

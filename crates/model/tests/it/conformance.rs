@@ -185,7 +185,7 @@ fn only_a_network_without_scenario_layer_and_heads_of_their_own_ignores_the_scen
         here.x.copy_within(..width, width);
         let scores = Runner::new(&layout, &config, Form::Own).scores(&here);
         // A task layer may be told the scenario without having heads for each.
-        let told = matches!(config.task, TaskLayerConfig::M2m(_));
+        let told = matches!(config.task, TaskLayerConfig::M2m(_) | TaskLayerConfig::Aesm2(_));
         let blind = matches!(config.scenario, ScenarioLayerConfig::Identity(_))
             && !config.task.has_heads_per_scenario()
             && !told;
@@ -299,6 +299,17 @@ fn formula(preset: &str, (d, s, t): (usize, usize, usize)) -> usize {
         "hamur" => {
             let cell = |width: usize| 2 * 16 * (width + 32) + 32 + 2 * s * width;
             mlp(d, &[64, 16 * 16]) + s * mlp(d, &[128, 64]) + cell(128) + cell(64) + t * mlp(64, &[32, 1])
+        }
+        "m3oe" => {
+            // Each layer of an expert has a gain and a bias too.
+            let experts = (4 + s + t) * (mlp(128, &[128, 64]) + 2 * (128 + 64));
+            let transform = (s + 2) * mlp(d, &[128]);
+            transform + experts + heads * 4 * 128 + 4 + tower(64)
+        }
+        "aesm2" => {
+            let scenarios = 16 * s + 8 * mlp(d, &[128, 64]) + s * mlp(d + 16, &[8]);
+            let gates = 16 * s + 16 * t + t * mlp(64 + 16 + 16, &[8]);
+            scenarios + gates + 8 * mlp(64, &[64]) + t * mlp(64, &[32, 1])
         }
         "towers" => heads * mlp(d, &[64, 32, 1]),
         "single" => heads * mlp(d, &[128, 64, 32, 1]),

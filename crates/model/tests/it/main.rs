@@ -17,6 +17,7 @@ mod harness;
 mod owners;
 mod plan;
 mod requests;
+mod told;
 
 #[path = "../../../../tests/support/skip.rs"]
 mod skip;

@@ -6,7 +6,7 @@ use hinet_model::{ApgCondition, ApgConfig, Backbone, HamurConfig, M2mConfig};
 use super::{Oracle, mix, relu, sigmoid, softmax};
 
 impl Oracle<'_> {
-    fn embedding(&self, name: &str, own: usize) -> Vec<f64> {
+    pub(super) fn embedding(&self, name: &str, own: usize) -> Vec<f64> {
         let all = self.get(name);
         let dim = all.len() / self.scenarios;
         all[own * dim..(own + 1) * dim].to_vec()

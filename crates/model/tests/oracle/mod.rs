@@ -2,7 +2,9 @@
 //! dims of parameters alone.
 
 mod adasparse;
+mod aesm2;
 mod generated;
+mod m3oe;
 mod pepnet;
 mod sarnet;
 
@@ -111,6 +113,8 @@ impl<'a> Oracle<'a> {
             ScenarioLayerConfig::Identity(IdentityConfig {}) => x.to_vec(),
             ScenarioLayerConfig::PartitionedNorm(_) => self.each(scenario, |own| self.partitioned_norm(x, own)),
             ScenarioLayerConfig::Epnet(_) => self.each(scenario, |own| self.epnet(x, own)),
+            ScenarioLayerConfig::StarTransform(_) => self.each(scenario, |own| self.star_transform(x, own)),
+            ScenarioLayerConfig::Aesm2(config) => self.each(scenario, |own| self.aesm2_scenario(config, x, own).0),
             ScenarioLayerConfig::Sarnet(config) => self.each(scenario, |own| self.sarnet(config, x, own)),
             ScenarioLayerConfig::Adasparse(config) => self.each(scenario, |own| self.adasparse(config, x, own)),
             ScenarioLayerConfig::Apg(config) => self.each(scenario, |own| self.apg(config, x, own)),
@@ -136,6 +140,8 @@ impl<'a> Oracle<'a> {
             TaskLayerConfig::Star(config) => self.star(config, read, view),
             TaskLayerConfig::Ppnet(config) => self.ppnet(config, deep, read, view),
             TaskLayerConfig::M2m(config) => self.m2m(config, read, view),
+            TaskLayerConfig::M3oe(config) => self.m3oe(config, read, view),
+            TaskLayerConfig::Aesm2(config) => self.aesm2_task(config, read, view).0,
             TaskLayerConfig::Linear(config) => self.linear(config, read.1),
         }
     }
