@@ -1,7 +1,5 @@
-"""HiNet written again in PyTorch, from the paper's equations alone: it reads our exported weights, scores as we do, and learns as we do.
-
-Each expert is a module of its own and rows are masked by scenario, as the paper writes it; nothing is shared with our operators.
-"""
+"""Models written again in PyTorch, from their papers' equations alone (``torch_models``): they read our exported weights, score as we
+do, and learn as we do."""
 
 import json
 import os
@@ -18,112 +16,25 @@ except ImportError:
         raise
     pytest.skip("PyTorch is not installed", allow_module_level=True)
 
+import torch_models
 from safetensors.torch import load_file
-from torch import nn
+from torch_models.snr import step_seed
 
-STEPS, BATCH = 20, 128
-TASKS = ["click", "like"]
-MODEL = {
-    "preset": "hinet", "sub_experts": 2, "shared_sub_experts": 3, "units": [12, 6], "scenario_dim": 5, "san_hidden": [7],
-    "shared": 2, "specific": 2, "expert_units": [10], "tower_units": [6],
-}
+STEPS, BATCH, RATE, SEED = 20, 128, 0.5, 11
+IDS = [f"{options['preset']}-{number}" for number, (options, _) in enumerate(torch_models.ALL)]
 
 
-class Mlp(nn.Module):
-    """Layers with ReLU after each; ``place`` says which of several such networks lies where in our parameters."""
-
-    def __init__(self, weights, name, place, layers):
-        super().__init__()
-        self.layers = nn.ModuleList(Dense(weights, f"{name}.{number}", place) for number in range(layers))
-
-    def forward(self, x):
-        for layer in self.layers:
-            x = torch.relu(layer(x))
-        return x
-
-
-class Dense(nn.Module):
-    """``x W + b``."""
-
-    def __init__(self, weights, name, place):
-        super().__init__()
-        self.weight = nn.Parameter(weights[f"{name}.weight"][place].clone())
-        self.bias = nn.Parameter(weights[f"{name}.bias"][place].clone())
-
-    def forward(self, x):
-        return x @ self.weight + self.bias
-
-
-class Mixture(nn.Module):
-    """Experts weighed by a softmax gate: an SEI, or the gated experts of a task."""
-
-    def __init__(self, gate, experts):
-        super().__init__()
-        self.gate, self.experts = gate, nn.ModuleList(experts)
-
-    def forward(self, x):
-        weights = torch.softmax(self.gate(x), dim=-1)
-        return sum(weights[:, [k]] * expert(x) for k, expert in enumerate(self.experts))
-
-
-class San(nn.Module):
-    """The scenario-aware attention: a softmax over the other scenarios, from the scenario's embedding."""
-
-    def __init__(self, weights):
-        super().__init__()
-        self.embedding = nn.Parameter(weights["scenario.san.embedding"].clone())
-        self.hidden = Mlp(weights, "scenario.san", (), len(MODEL["san_hidden"]))
-        self.logits = Dense(weights, "scenario.san.logits", ())
-
-    def forward(self):
-        logits = self.logits(self.hidden(self.embedding))
-        return torch.softmax(logits.masked_fill(torch.eye(len(logits), dtype=torch.bool), -torch.inf), dim=-1)
-
-
-class HiNet(nn.Module):
-    """Scenario layer (shared SEI, an SEI per scenario, SAN) and task layer (CGC per scenario and task)."""
-
-    def __init__(self, weights, tables, layout):
-        super().__init__()
-        self.tables = nn.ParameterDict({number: nn.Parameter(table.clone()) for number, table in tables.items()})
-        self.slots = [(slot["feature"], str(slot["table"])) for slot in layout["slots"]]
-        self.scenarios = scenarios = len(layout["scenarios"])
-        self.shared = self.sei(weights, "scenario.shared", (), MODEL["shared_sub_experts"])
-        self.specific = nn.ModuleList(
-            self.sei(weights, "scenario.specific", (m,), MODEL["sub_experts"]) for m in range(scenarios)
-        )
-        self.san = San(weights)
-        self.pool = nn.ModuleList(Mlp(weights, "task.level0.shared", (k,), 1) for k in range(MODEL["shared"]))
-        self.heads = nn.ModuleList(self.head(weights, number) for number in range(scenarios * len(TASKS)))
-
-    def sei(self, weights, name, expert, count):
-        experts = [Mlp(weights, name, (*expert, k), len(MODEL["units"])) for k in range(count)]
-        return Mixture(Dense(weights, f"{name}.gate", expert), experts)
-
-    def head(self, weights, number):
-        """That of a task in a scenario: gated experts and a tower."""
-        own = [Mlp(weights, "task.level0.specific", (number, k), 1) for k in range(MODEL["specific"])]
-        gated = Mixture(Dense(weights, "task.level0.gate", (number,)), [*own, *self.pool])
-        return nn.Sequential(gated, Mlp(weights, "task.tower", (number,), 1), Dense(weights, "task.tower.logit", (number,)))
-
-    def forward(self, ids, scenario):
-        x = torch.cat([self.tables[table][ids[feature]] for feature, table in self.slots], dim=1)
-        specific = torch.stack([expert(x) for expert in self.specific])
-        attended = torch.einsum("bm,mbh->bh", self.san()[scenario], specific)
-        own = specific[scenario, torch.arange(len(x))]
-        c = torch.cat([self.shared(x), own, attended], dim=1)
-        logits = torch.stack([head(c)[:, 0] for head in self.heads]).reshape(self.scenarios, len(TASKS), -1)
-        return logits[scenario, :, torch.arange(len(x))]
-
-
-def torch_hinet(run, folder):
-    """The network with the weights of a run."""
+def in_torch(network, options, run, folder):
+    """A network of PyTorch with the weights of a run."""
     run.export(folder, to="safetensors")
     tensors = {name: value for file in sorted(folder.glob("*.safetensors")) for name, value in load_file(file).items()}
     layout = json.loads((folder / "model.json").read_text())["layout"]
-    dense = {name.removeprefix("dense."): value for name, value in tensors.items() if name.startswith("dense.")}
-    tables = {str(number): tensors[f"table.{table['name']}"] for number, table in enumerate(layout["tables"])}
-    return HiNet(dense, tables, layout)
+    dense = {name.removeprefix("dense."): value.double() for name, value in tensors.items() if name.startswith("dense.")}
+    tables = {str(number): tensors[f"table.{table['name']}"].double() for number, table in enumerate(layout["tables"])}
+    made = network(dense, tables, layout, options)
+    expected = sum(value.numel() for value in [*dense.values(), *tables.values()])
+    assert sum(parameter.numel() for parameter in made.parameters()) == expected, "it reads every weight"
+    return made
 
 
 def encoded(run, frame, folder):
@@ -132,16 +43,8 @@ def encoded(run, frame, folder):
     run.encode_file(frame, path)
     table = pyarrow.parquet.read_table(path)
     columns = {name: torch.tensor(table[name].to_numpy().astype(numpy.int64)) for name in table.column_names}
-    labels = torch.tensor(frame[["is_click", "is_like"]].to_numpy(), dtype=torch.float32)
+    labels = torch.tensor(frame[["is_click", "is_like"]].to_numpy(), dtype=torch.float64)
     return columns, columns.pop("scenario"), labels
-
-
-def step(network, optimiser, ids, scenario, labels, power):
-    """One step on the mean over rows of the cross-entropies of both tasks, each scenario with the weight of the paper."""
-    optimiser.zero_grad()
-    losses = nn.functional.binary_cross_entropy_with_logits(network(ids, scenario), labels, reduction="none")
-    (power[scenario] * losses.sum(dim=1)).mean().backward()
-    optimiser.step()
 
 
 @pytest.fixture(scope="module")
@@ -149,40 +52,63 @@ def rows():
     return make_frame(STEPS * BATCH, seed=5)
 
 
-def fit(rows, rate, **train):
+def fit(rows, options, rate, **train):
     """Plain gradient descent; a block is shuffled for itself, so that with blocks of one batch each batch has the rows that stand
     together in the table."""
     sgd = {"optimiser": "sgd", "learning_rate": rate}
     settings = {"dense": sgd, "sparse": {**sgd, "l2": 0.0}, **train}
-    ranker = make_ranker(model=MODEL, epochs=1, batch_size=BATCH, train=settings, data={"shuffle_rows": BATCH}, threads=2)
+    data = {"shuffle_rows": BATCH}
+    ranker = make_ranker(model=options, epochs=1, batch_size=BATCH, train=settings, data=data, threads=2, seed=SEED)
     return ranker.fit(rows).run_
 
 
-def test_the_forward_pass_agrees(rows, tmp_path):
-    run = make_ranker(model=MODEL, epochs=6, train={"dense": {"learning_rate": 0.02}}).fit(rows).run_
-    network = torch_hinet(run, tmp_path / "export")
+def learn(network, begun, rows, folder, steps):
+    """Steps of gradient descent on the mean over rows of the loss, each scenario with the weight of the paper."""
+    ids, scenario, labels = encoded(begun, rows, folder)
+    counts = torch.bincount(scenario)
+    power = len(rows) / (len(counts) * counts)
+    optimiser = torch.optim.SGD(network.parameters(), lr=RATE)
+    for step in range(steps):
+        batch = slice(step * BATCH, (step + 1) * BATCH)
+        optimiser.zero_grad()
+        of_batch = {name: values[batch] for name, values in ids.items()}
+        weights = power[scenario[batch]].double() / BATCH
+        network.loss(of_batch, scenario[batch], labels[batch], weights, step_seed(SEED, step)).backward()
+        optimiser.step()
+
+
+def compare(found, expected, before, tolerance):
+    """All parameters, which must have moved."""
+    for (name, one), two in zip(found.named_parameters(), expected.parameters()):
+        assert (one - two).abs().max() < tolerance, name
+    moved = max((one - two).abs().max().item() for one, two in zip(before, found.parameters()))
+    assert moved > 100 * tolerance, "steps that move nothing prove nothing"
+
+
+@pytest.mark.parametrize(("options", "network"), torch_models.ALL, ids=IDS)
+def test_the_forward_pass_agrees(options, network, rows, tmp_path):
+    run = make_ranker(model=options, epochs=6, train={"dense": {"learning_rate": 0.02}}).fit(rows).run_
     ids, scenario, _ = encoded(run, rows, tmp_path)
     with torch.no_grad():
-        theirs = torch.sigmoid(network(ids, scenario)).numpy()
+        theirs = in_torch(network, options, run, tmp_path / "export")(ids, scenario).numpy()
     ours = run.predict_proba(rows)
     assert ours.std() > 0.1
     assert numpy.abs(theirs - ours).max() < 1e-5
 
 
-def test_twenty_steps_of_gradient_descent_agree(rows, tmp_path):
-    begun = fit(rows, 1e-30, max_steps=1)
-    ended = fit(rows, 0.5)
-    network, expected = torch_hinet(begun, tmp_path / "begun"), torch_hinet(ended, tmp_path / "ended")
-    ids, scenario, labels = encoded(begun, rows, tmp_path)
-    counts = torch.bincount(scenario)
-    power = len(rows) / (len(counts) * counts)
-    optimiser = torch.optim.SGD(network.parameters(), lr=0.5)
-    before = [parameter.detach().clone() for parameter in network.parameters()]
-    for first in range(0, len(rows), BATCH):
-        batch = slice(first, first + BATCH)
-        step(network, optimiser, {name: values[batch] for name, values in ids.items()}, scenario[batch], labels[batch], power)
-    found = dict(network.named_parameters())
-    for name, value in expected.named_parameters():
-        assert (found[name] - value).abs().max() < 1e-4, name
-    moved = max((one - two).abs().max().item() for one, two in zip(before, network.parameters()))
-    assert moved > 0.05, "steps that move nothing prove nothing"
+@pytest.mark.parametrize(("options", "network"), torch_models.ALL, ids=IDS)
+def test_a_step_of_gradient_descent_agrees(options, network, rows, tmp_path):
+    begun, ended = fit(rows, options, 1e-30, max_steps=1), fit(rows, options, RATE, max_steps=1)
+    found = in_torch(network, options, begun, tmp_path / "begun")
+    before = [parameter.detach().clone() for parameter in found.parameters()]
+    learn(found, begun, rows, tmp_path, 1)
+    compare(found, in_torch(network, options, ended, tmp_path / "ended"), before, 1e-5)
+
+
+def test_twenty_steps_of_gradient_descent_of_hinet_agree(rows, tmp_path):
+    options, network = torch_models.ALL[0]
+    begun, ended = fit(rows, options, 1e-30, max_steps=1), fit(rows, options, RATE)
+    found = in_torch(network, options, begun, tmp_path / "begun")
+    before = [parameter.detach().clone() for parameter in found.parameters()]
+    learn(found, begun, rows, tmp_path, STEPS)
+    compare(found, in_torch(network, options, ended, tmp_path / "ended"), before, 1e-4)

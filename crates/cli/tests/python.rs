@@ -19,8 +19,8 @@ fn the_python_package_passes_its_own_tests() {
 }
 
 #[test]
-fn a_hinet_written_in_pytorch_scores_and_learns_as_ours_does() {
-    let Some(python) = skip::torch("a_hinet_written_in_pytorch_scores_and_learns_as_ours_does") else { return };
+fn models_written_in_pytorch_score_and_learn_as_ours_do() {
+    let Some(python) = skip::torch("models_written_in_pytorch_score_and_learn_as_ours_do") else { return };
     pytest(&python, &["test_parity.py"]);
 }
 

@@ -91,6 +91,7 @@ pub use scenario::{
     StarTransformConfig,
 };
 pub use task::{
-    Aesm2TaskConfig, CgcConfig, CgcGate, Gates, HmoeConfig, LinearConfig, M2mConfig, M3oeConfig, Mix, MmoeConfig,
-    PpnetConfig, ProductConfig, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
+    Aesm2TaskConfig, AitmConfig, CgcConfig, CgcGate, Counterfactual, CrossStitchConfig, DbmtlConfig, DependsConfig,
+    EsmmConfig, Gates, HmoeConfig, LinearConfig, M2mConfig, M3oeConfig, Mix, MmoeConfig, PpnetConfig, ProductConfig,
+    SnrConfig, SnrRouting, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
 };

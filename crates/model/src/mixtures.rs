@@ -1,5 +1,5 @@
-//! Which gates weigh which experts, read off the recorded graph: every mixture whose weights come from a softmax has a gate,
-//! and its blocks are experts. A new layer is inspected and explained without a line about it here.
+//! Which gates weigh which experts, read off the recorded graph: every mixture whose weights a softmax makes has a
+//! gate, and its blocks are experts. A new layer is inspected and explained without a line about it here.
 
 use hinet_data::Layout;
 use hinet_tape::{Activation, Block, Graph, LinearOp, Op, ParamSpec, Routing, Rows, Scope, Value};
@@ -131,7 +131,7 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         let probe = network.probes.iter().find(|(_, value)| *value == gate);
         let probe = probe.map(|(name, _)| name.strip_prefix("gate.").unwrap_or(name));
         let name = probe.or_else(|| made.map(|(_, spec)| stem(&spec.name)));
-        let source = |block: &Block| source(graph, scenarios, *block, *width);
+        let source = |block: &Block| source(network, scenarios, *block, *width);
         let outputs = outputs.iter().map(|blocks| blocks.iter().map(source).collect()).collect();
         let name = name.map_or_else(|| format!("value {}", gate.index()), str::to_owned);
         Some(Mixture { name, gate, outputs, by_scenario, rows: graph.shape(gate).rows })
@@ -139,8 +139,8 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
     found.collect()
 }
 
-/// Whether a value comes from a softmax, through what picks columns or changes single elements. A product of each row with a
-/// matrix of its own is a mixture too, and no gate.
+/// Whether a value comes from a softmax, through what picks columns or changes single elements. Weights without one, such as
+/// those of cross-stitch units, share out nothing; a product of each row with a matrix of its own is a mixture too, and no gate.
 fn is_gate(graph: &Graph, value: Value) -> bool {
     let node = graph.node(value);
     let passes = matches!(
@@ -156,7 +156,8 @@ fn is_gate(graph: &Graph, value: Value) -> bool {
     matches!(node.op, Op::Softmax { .. }) || (passes && node.inputs.iter().any(|&input| is_gate(graph, input)))
 }
 
-fn source(graph: &Graph, scenarios: usize, block: Block, width: usize) -> Expert {
+fn source(network: &Network, scenarios: usize, block: Block, width: usize) -> Expert {
+    let graph = &network.graph;
     let columns = block.index * width..(block.index + 1) * width;
     let unknown = Expert {
         value: block.value,
@@ -177,8 +178,11 @@ fn source(graph: &Graph, scenarios: usize, block: Block, width: usize) -> Expert
     let all = is_per_scenario(spec.scope) && op.routing == Routing::All && scenarios > 1;
     let copies = (blocks / if all { scenarios * heads } else { heads }).max(1);
     let whose = if all { Whose::Of(block.index / (heads * copies)) } else { Whose::Own };
+    // Where several values come from the same weights, the layer tells them apart.
+    let told = network.probes.iter().find(|(name, value)| *value == block.value && name.starts_with("block."));
+    let bank = told.map_or(stem(&spec.name), |(name, _)| name.trim_start_matches("block."));
     Expert {
-        bank: stem(&spec.name).to_owned(),
+        bank: bank.to_owned(),
         scenario: is_per_scenario(spec.scope).then_some(whose),
         head: (heads > 1).then_some(block.index / copies % heads),
         number: block.index % copies,

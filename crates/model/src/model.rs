@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use hinet_data::{Layout, Seed};
-use hinet_tape::{Graph, Op, Params, Routing, Rows};
+use hinet_tape::{Graph, Op, Params, Routing, Rows, Value};
 
 use crate::config::bad;
 use crate::{Calibration, Embeddings, Form, ModelConfig, ModelError, Network};
@@ -79,13 +79,17 @@ impl Model {
     /// one per element of everything else. Training takes about three times as many.
     #[must_use]
     pub fn flops_per_row(&self) -> u64 {
-        flops_per_row(&self.network.graph)
+        flops_per_row(&self.network)
     }
 }
 
-/// Operations per row of the batch; what does not depend on the batch counts nothing.
-pub(crate) fn flops_per_row(graph: &Graph) -> u64 {
-    let flops = graph.nodes().iter().filter(|node| node.shape.rows == Rows::Batch).map(|node| match &node.op {
+/// Operations per row of the batch; what does not depend on the batch counts nothing, nor does what only the loss reads.
+fn flops_per_row(network: &Network) -> u64 {
+    let graph = &network.graph;
+    let needed = needed_by(graph, network.scores);
+    let nodes = graph.nodes().iter().zip(needed);
+    let nodes = nodes.filter(|(node, needed)| *needed && node.shape.rows == Rows::Batch).map(|(node, _)| node);
+    let flops = nodes.map(|node| match &node.op {
         Op::Linear(op) => {
             let blocks = op.experts * if op.routing == Routing::All { op.groups } else { 1 };
             let weight = graph.shape(op.weight);
@@ -93,10 +97,24 @@ pub(crate) fn flops_per_row(graph: &Graph) -> u64 {
         }
         Op::Mixture { outputs, width } => 2 * width * outputs.iter().map(Vec::len).sum::<usize>(),
         Op::Input { .. } | Op::Parameter { .. } | Op::Constant { .. } => 0,
-        Op::Concat | Op::Slice { .. } | Op::Select { .. } | Op::StopGradient | Op::Dropout { .. } => 0,
+        Op::Concat | Op::Slice { .. } | Op::Select { .. } => 0,
+        Op::StopGradient | Op::Dropout { .. } | Op::Concrete { .. } => 0,
         Op::GatherRows { .. } | Op::ScatterRows { .. } | Op::RowsOfGroup | Op::Reshape => 0,
         Op::Activate(_) | Op::Softmax { .. } | Op::Binary(_) | Op::Affine { .. } | Op::Reduce(_) => node.shape.width,
         Op::LayerNorm { .. } | Op::BatchNorm(_) | Op::BceWithLogits | Op::Nll => node.shape.width,
     });
     flops.sum::<usize>() as u64
+}
+
+/// Whether each value is needed to compute one.
+fn needed_by(graph: &Graph, value: Value) -> Vec<bool> {
+    let mut needed = vec![false; graph.nodes().len()];
+    needed[value.index()] = true;
+    // Values stand behind those they are computed from.
+    for (index, node) in graph.nodes().iter().enumerate().rev() {
+        if needed[index] {
+            node.inputs.iter().for_each(|input| needed[input.index()] = true);
+        }
+    }
+    needed
 }

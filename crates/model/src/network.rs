@@ -17,12 +17,16 @@
 //! | `gate.prune.<l>` | `[batch, width]` | AdaSparse's factors of what layer l reads |
 //! | `gate.select` | `[batch, experts]` | AESM2's gate over the experts that are selected for the row's scenario |
 //! | `gate.mix` | `[batch, heads * scenarios]` | HMoE's weight of each scenario's score |
+//! | `gate.transfer0`, ... | `[batch, 2]` | AITM's weights of what the task before hands on and of the task's own |
 //! | `mixed.task`, `mixed.path` | `[batch, mixtures * h]` | what those gates make of the experts |
+//! | `block.transfer0.passed`, `block.transfer0.own`, ... | `[batch, h]` | what those weigh |
 //!
 //! Levels below the last add their name: `gate.task.level0`. Where a row goes through experts of every scenario, columns
 //! run over scenarios first.
 
+mod auxiliary;
 mod bank;
+mod counterfactual;
 mod gate_nu;
 mod generated;
 mod input;
@@ -34,8 +38,11 @@ mod told;
 use hinet_data::Layout;
 use hinet_tape::{Graph, ParamSpec, Value};
 
+pub(crate) use auxiliary::Auxiliary;
 pub(crate) use bank::{Bank, Layer, Owner, Reads, Stack, blocks};
+pub(crate) use counterfactual::{Counterfactual, Step};
 pub(crate) use norm::ScenarioNorm;
+use recorder::Finished;
 pub(crate) use recorder::Recorder;
 pub(crate) use select::Selection;
 pub(crate) use told::Told;
@@ -86,10 +93,12 @@ pub struct Network {
     pub output: Output,
     /// Probabilities, `[batch, columns]`.
     pub scores: Value,
-    /// What a layer adds to the loss, `[1, 1]`.
-    pub auxiliary: Option<Value>,
+    /// What layers add to the loss.
+    pub(crate) auxiliary: Vec<Auxiliary>,
     /// Parameters private to scenarios which rows of other scenarios train all the same (through SAN).
     pub crossing: Vec<String>,
+    /// Parameters private to tasks which the losses of other tasks train all the same (through what tasks hand on).
+    pub crossing_tasks: Vec<String>,
     /// Values worth a look, by name: gates, attention, experts.
     pub probes: Vec<(String, Value)>,
 }
@@ -101,7 +110,7 @@ pub struct Objective {
     pub targets: Value,
     /// Input number 2, named `weights`: `[batch, columns]`; 0 masks.
     pub weights: Value,
-    /// Weighted sum of cross-entropies, plus the auxiliary loss: `[1, 1]`.
+    /// Weighted sum of cross-entropies, plus what layers add: `[1, 1]`.
     pub loss: Value,
 }
 
@@ -153,10 +162,10 @@ impl Network {
         };
         recorder.probe("scenario", scenario);
         let TaskOutput { output, scores, auxiliary } = config.task.record(&mut recorder, scenario);
-        let recorded = recorder.loss();
-        let auxiliary = [auxiliary, recorded].into_iter().flatten().reduce(|one, other| recorder.graph.add(one, other));
-        let (crossing, probes) = recorder.finish();
-        Network { graph, form, x, output, scores, auxiliary, crossing, probes }
+        let recorded = recorder.loss().map(Auxiliary::Always);
+        let auxiliary = auxiliary.into_iter().chain(recorded).collect();
+        let Finished { crossing, crossing_tasks, probes } = recorder.finish();
+        Network { graph, form, x, output, scores, auxiliary, crossing, crossing_tasks, probes }
     }
 
     /// Adds the loss and its two inputs. Call it once.
@@ -168,7 +177,10 @@ impl Network {
             Output::Logits(logits) => self.graph.bce_with_logits(logits, targets, weights),
             Output::LogProbabilities { p, not_p } => self.graph.nll(p, not_p, targets, weights),
         };
-        let loss = self.auxiliary.map_or(loss, |auxiliary| self.graph.add(loss, auxiliary));
+        let loss = self.auxiliary.iter().fold(loss, |loss, auxiliary| {
+            let auxiliary = auxiliary.record(&mut self.graph, targets, weights);
+            self.graph.add(loss, auxiliary)
+        });
         Objective { targets, weights, loss }
     }
 

@@ -1,7 +1,12 @@
 //! Second slot: layers that turn what is known of a row into a probability per task.
 
 mod aesm2;
+mod aitm;
 mod cgc;
+mod cross_stitch;
+mod dbmtl;
+mod esmm;
+mod funnel;
 mod heads;
 mod hmoe;
 mod linear;
@@ -9,6 +14,7 @@ mod m2m;
 mod m3oe;
 mod mmoe;
 mod ppnet;
+mod snr;
 mod star;
 mod tower;
 
@@ -16,7 +22,11 @@ use hinet_data::Layout;
 use hinet_tape::Value;
 
 pub use aesm2::Aesm2TaskConfig;
+pub use aitm::AitmConfig;
 pub use cgc::{CgcConfig, CgcGate};
+pub use cross_stitch::CrossStitchConfig;
+pub use dbmtl::{DbmtlConfig, DependsConfig};
+pub use esmm::{Counterfactual, EsmmConfig};
 pub use heads::{ProductConfig, TaskScope};
 pub use hmoe::{HmoeConfig, Mix};
 pub use linear::LinearConfig;
@@ -24,12 +34,13 @@ pub use m2m::M2mConfig;
 pub use m3oe::M3oeConfig;
 pub use mmoe::{Gates, MmoeConfig};
 pub use ppnet::PpnetConfig;
+pub use snr::{SnrConfig, SnrRouting};
 pub use star::StarConfig;
 pub use tower::TowerConfig;
 
 use crate::config::slot;
 use crate::error::ModelError;
-use crate::network::{Output, Recorder};
+use crate::network::{Auxiliary, Output, Recorder};
 
 slot! {
     /// The task layer: `[batch, scenario width]` to a probability per task.
@@ -52,6 +63,16 @@ slot! {
         M3oe(M3oeConfig) = "m3oe",
         /// Selects, for each row and task, experts that are specific to the task and experts that are shared (AESM2).
         Aesm2(Aesm2TaskConfig) = "aesm2",
+        /// A tower per step of a funnel, and the probability of coming so far as their product (ESMM, ESCM2).
+        Esmm(EsmmConfig) = "esmm",
+        /// Towers along a funnel, each of which hands on to the next (AITM).
+        Aitm(AitmConfig) = "aitm",
+        /// A column of layers per task, mixed with the others after each layer.
+        CrossStitch(CrossStitchConfig) = "cross_stitch",
+        /// Towers, and networks by which a task reads the tasks that it depends on (DBMTL).
+        Dbmtl(DbmtlConfig) = "dbmtl",
+        /// Levels of sub-networks, with a gate on every connection that training opens or closes (SNR).
+        Snr(SnrConfig) = "snr",
         /// First-order terms alone: logistic regression.
         Linear(LinearConfig) = "linear",
     }
@@ -63,8 +84,8 @@ pub(crate) struct TaskOutput {
     pub(crate) output: Output,
     /// The same as probabilities.
     pub(crate) scores: Value,
-    /// What it adds to the loss, `[1, 1]`.
-    pub(crate) auxiliary: Option<Value>,
+    /// What it adds to the loss.
+    pub(crate) auxiliary: Vec<Auxiliary>,
 }
 
 impl TaskLayerConfig {
@@ -79,6 +100,11 @@ impl TaskLayerConfig {
             TaskLayerConfig::M2m(config) => config.check(layout),
             TaskLayerConfig::M3oe(config) => config.check(layout),
             TaskLayerConfig::Aesm2(config) => config.check(layout),
+            TaskLayerConfig::Esmm(config) => config.check(layout),
+            TaskLayerConfig::Aitm(config) => config.check(layout),
+            TaskLayerConfig::CrossStitch(config) => config.check(layout),
+            TaskLayerConfig::Dbmtl(config) => config.check(layout),
+            TaskLayerConfig::Snr(config) => config.check(layout),
             TaskLayerConfig::Linear(config) => config.check(layout),
         }
     }
@@ -92,6 +118,11 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => config.task_scope,
             TaskLayerConfig::Ppnet(config) => config.task_scope,
             TaskLayerConfig::Hmoe(_) | TaskLayerConfig::Star(_) => TaskScope::ScenarioTask,
+            TaskLayerConfig::Esmm(config) => config.task_scope,
+            TaskLayerConfig::Aitm(config) => config.task_scope,
+            TaskLayerConfig::CrossStitch(config) => config.task_scope,
+            TaskLayerConfig::Dbmtl(config) => config.task_scope,
+            TaskLayerConfig::Snr(config) => config.task_scope,
             TaskLayerConfig::M3oe(_) => TaskScope::ScenarioTask,
             TaskLayerConfig::M2m(_) | TaskLayerConfig::Aesm2(_) | TaskLayerConfig::Linear(_) => TaskScope::Task,
         };
@@ -115,7 +146,12 @@ impl TaskLayerConfig {
             | TaskLayerConfig::Ppnet(_)
             | TaskLayerConfig::M2m(_)
             | TaskLayerConfig::M3oe(_)
-            | TaskLayerConfig::Aesm2(_) => false,
+            | TaskLayerConfig::Aesm2(_)
+            | TaskLayerConfig::Esmm(_)
+            | TaskLayerConfig::Aitm(_)
+            | TaskLayerConfig::CrossStitch(_)
+            | TaskLayerConfig::Dbmtl(_)
+            | TaskLayerConfig::Snr(_) => false,
         }
     }
 
@@ -135,6 +171,11 @@ impl TaskLayerConfig {
             TaskLayerConfig::M2m(config) => m2m::record(config, recorder, input),
             TaskLayerConfig::M3oe(config) => m3oe::record(config, recorder, input),
             TaskLayerConfig::Aesm2(config) => aesm2::record(config, recorder, input),
+            TaskLayerConfig::Esmm(config) => esmm::record(config, recorder, input),
+            TaskLayerConfig::Aitm(config) => aitm::record(config, recorder, input),
+            TaskLayerConfig::CrossStitch(config) => cross_stitch::record(config, recorder, input),
+            TaskLayerConfig::Dbmtl(config) => dbmtl::record(config, recorder, input),
+            TaskLayerConfig::Snr(config) => snr::record(config, recorder, input),
             TaskLayerConfig::Linear(config) => linear::record(config, recorder, input),
         }
     }

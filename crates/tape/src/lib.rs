@@ -27,6 +27,7 @@
 //! | [`Graph::sum_columns`], [`Graph::mean_columns`], [`Graph::sum_rows`], [`Graph::mean_rows`] | reductions |
 //! | [`Graph::layer_norm`], [`Graph::batch_norm`] | normalisation; frozen or moving statistics, also per group |
 //! | [`Graph::dropout`] | zeros by a named stream: the same for any number of threads |
+//! | [`Graph::concrete`] | logistic noise of a named stream, over a temperature: gates that are drawn while training |
 //! | [`Graph::stop_gradient`] | no gradient beyond |
 //! | [`Graph::bce_with_logits`], [`Graph::nll`] | weighted, masked binary cross-entropies |
 //!

@@ -30,6 +30,17 @@ pub enum Init {
     Ones,
     /// All the same number.
     Constant(f32),
+    /// Square matrices whose elements are runs of equal numbers, one after the other.
+    Diagonal {
+        /// Rows, and columns, of a matrix.
+        size: usize,
+        /// Numbers of one element.
+        run: usize,
+        /// On the diagonal.
+        on: f32,
+        /// Beside it.
+        off: f32,
+    },
     /// Uniform in plus or minus `sqrt(6 / (fan_in + fan_out))`.
     XavierUniform {
         /// Inputs of one block.
@@ -273,6 +284,12 @@ fn fill(values: &mut [f32], init: Init, seed: u64) {
         Init::Zeros => values.fill(0.0),
         Init::Ones => values.fill(1.0),
         Init::Constant(constant) => values.fill(constant),
+        Init::Diagonal { size, run, on, off } => {
+            for (at, value) in values.iter_mut().enumerate() {
+                let (row, column) = (at / run / size % size, at / run % size);
+                *value = if row == column { on } else { off };
+            }
+        }
         Init::XavierUniform { fan_in, fan_out } => {
             let bound = (6.0 / (fan_in + fan_out).max(1) as f64).sqrt();
             let uniform = Uniform::new_inclusive(-bound, bound).expect("the bound is finite and positive");

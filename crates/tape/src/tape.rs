@@ -30,12 +30,12 @@ pub struct Feed<'a> {
 /// Whether a pass trains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
-    /// Dropout drops and batch norm uses the statistics of the batch.
+    /// Dropout drops, noise is drawn and batch norm uses the statistics of the batch.
     Train {
         /// Seed of this step (already mixed with the step number).
         seed: u64,
     },
-    /// Dropout does nothing and batch norm uses the saved statistics.
+    /// Dropout and noise do nothing and batch norm uses the saved statistics.
     Infer,
 }
 

@@ -22,13 +22,15 @@ fn layout() -> Layout {
     }
 }
 
-/// Users and items that tell both labels by a rule that adds up, so that every model can hold it.
+/// Users and items that tell both labels by a rule that adds up, so that every model can hold it; nothing is ordered that
+/// was not clicked, so that funnels can.
 fn batch() -> Batch {
     let user: Vec<u32> = (0..ROWS as u64).map(|row| 2 + (row % IDS) as u32).collect();
     let item: Vec<u32> = (0..ROWS as u64).map(|row| 2 + (Seed(3).stream("item", row) % IDS) as u32).collect();
-    let labels = user.iter().zip(&item).flat_map(|(&user, &item)| {
-        [f32::from(u8::from(user % 2 == 0)), f32::from(u8::from(3 * (item / 6) + user % 2 > 1))]
-    });
+    let labels = user
+        .iter()
+        .zip(&item)
+        .flat_map(|(&user, &item)| [f32::from(u8::from(user % 2 == 0)), f32::from(u8::from(item / 6 > user % 2 * 2))]);
     Batch {
         rows: ROWS,
         labels: labels.collect(),

@@ -1,7 +1,7 @@
 //! What a layer records into.
 
 use hinet_data::Layout;
-use hinet_tape::{Block, Graph, Init, ParamSpec, Routing, Scope, Value};
+use hinet_tape::{Block, Graph, Init, LinearOp, ParamSpec, Routing, Scope, Source, Value};
 
 use super::{Form, blocks};
 
@@ -15,7 +15,17 @@ pub(crate) struct Recorder<'a> {
     input_per_task: bool,
     loss: Option<Value>,
     crossing: Vec<String>,
+    crossing_tasks: Vec<String>,
     probes: Vec<(String, Value)>,
+}
+
+/// What layers said of their parameters and values.
+pub(super) struct Finished {
+    /// Names of parameters that cross scenarios.
+    pub(super) crossing: Vec<String>,
+    /// Names of parameters that cross tasks.
+    pub(super) crossing_tasks: Vec<String>,
+    pub(super) probes: Vec<(String, Value)>,
 }
 
 impl<'a> Recorder<'a> {
@@ -29,15 +39,22 @@ impl<'a> Recorder<'a> {
             input_per_task: false,
             loss: None,
             crossing: Vec::new(),
+            crossing_tasks: Vec::new(),
             probes: Vec::new(),
         }
     }
 
-    /// Names of parameters that cross scenarios, and the probes.
-    pub(super) fn finish(self) -> (Vec<String>, Vec<(String, Value)>) {
-        let crossing = self.graph.params().iter().map(|spec| spec.name.clone());
-        let crossing = crossing.filter(|name| self.crossing.iter().any(|prefix| name.starts_with(prefix)));
-        (crossing.collect(), self.probes)
+    pub(super) fn finish(self) -> Finished {
+        let named = |prefixes: &[String], scopes: [Scope; 2]| {
+            let owned = self.graph.params().iter().filter(|spec| scopes.contains(&spec.scope));
+            let names = owned.map(|spec| spec.name.clone());
+            names.filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).collect()
+        };
+        Finished {
+            crossing: named(&self.crossing, [Scope::PerScenario, Scope::PerScenarioTask]),
+            crossing_tasks: named(&self.crossing_tasks, [Scope::PerTask, Scope::PerScenarioTask]),
+            probes: self.probes,
+        }
     }
 
     pub(super) fn set_dense(&mut self, dense: Option<Value>) {
@@ -109,7 +126,7 @@ impl<'a> Recorder<'a> {
         self.probes.push((name.to_owned(), value));
     }
 
-    /// Declares that rows of other scenarios train the parameters of this prefix, though a scenario owns them.
+    /// Declares that rows of other scenarios train those parameters of this prefix that a scenario owns.
     pub(crate) fn crosses_scenarios(&mut self, prefix: &str) {
         self.crossing.push(prefix.to_owned());
     }
@@ -128,6 +145,11 @@ impl<'a> Recorder<'a> {
         self.loss
     }
 
+    /// Declares that losses of other tasks train those parameters of this prefix that a task owns.
+    pub(crate) fn crosses_tasks(&mut self, prefix: &str) {
+        self.crossing_tasks.push(prefix.to_owned());
+    }
+
     pub(crate) fn parameter(&mut self, name: &str, dims: Vec<usize>, init: Init, scope: Scope) -> Value {
         self.graph.parameter(ParamSpec { name: name.to_owned(), dims, init, scope, trainable: true })
     }
@@ -144,5 +166,61 @@ impl<'a> Recorder<'a> {
         let width = self.width(value) / count;
         let gate = self.graph.constant(1, count, vec![1.0 / count as f32; count]);
         self.graph.mixture(gate, vec![blocks(value, 0..count)], width)
+    }
+
+    /// For each of `views`, the columns of all parts side by side.
+    ///
+    /// # Shapes
+    /// - `parts`: `[batch, views * width]` each, of any widths
+    /// - returns: `[batch, views * sum of the widths]`
+    pub(crate) fn interleave(&mut self, parts: &[Value], views: usize) -> Value {
+        if views == 1 {
+            return self.graph.concat(parts);
+        }
+        let of_view = |view: usize| parts.iter().map(move |&part| (view, part));
+        let slices: Vec<(usize, Value)> = (0..views).flat_map(of_view).collect();
+        let slices: Vec<Value> = slices
+            .into_iter()
+            .map(|(view, part)| {
+                let width = self.width(part) / views;
+                self.graph.slice(part, view * width, width)
+            })
+            .collect();
+        self.graph.concat(&slices)
+    }
+
+    /// Scaled dot products of the runs of columns that make up a and b: `a . b / sqrt(width of a run)`.
+    ///
+    /// # Shapes
+    /// - `a`, `b`: `[batch, runs * width]`
+    /// - returns: `[batch, runs]`
+    pub(crate) fn scaled_products(&mut self, a: Value, b: Value, runs: usize) -> Value {
+        let products = self.graph.mul(a, b);
+        let columns = self.width(products);
+        let scale = 1.0 / ((columns / runs) as f32).sqrt();
+        // The sum over each run of columns, as a product with a column of equal numbers per run.
+        let weight = self.graph.constant(columns, 1, vec![scale; columns]);
+        self.graph.linear(products, LinearOp { experts: runs, source: Source::PerExpert, ..LinearOp::plain(weight) })
+    }
+
+    /// A table of what each scenario owns, as values with `views` views read it: as it is, where a row finds that of its
+    /// own scenario, or the rows of all side by side.
+    ///
+    /// # Shapes
+    /// - `table`: `[scenarios, width]`, or `[1, width]` where all share it and there is one view
+    /// - returns: the same, or `[1, views * width]`
+    pub(crate) fn of_views(&mut self, table: Value, views: usize) -> Value {
+        if views == 1 {
+            return table;
+        }
+        let rows: Vec<Value> = (0..views).map(|view| self.row(table, views, view)).collect();
+        self.graph.concat(&rows)
+    }
+
+    /// One row of a table, `[1, width]`.
+    pub(crate) fn row(&mut self, table: Value, rows: usize, row: usize) -> Value {
+        let one = (0..rows).map(|other| f32::from(u8::from(other == row))).collect();
+        let one = self.graph.constant(1, rows, one);
+        self.graph.linear(one, LinearOp::plain(table))
     }
 }

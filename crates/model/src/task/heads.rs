@@ -88,6 +88,12 @@ impl Heads {
         heads.finish(r, made)
     }
 
+    /// Some of these heads alone: networks of their own for each of them, beside its tower.
+    pub(super) fn only(&self, heads: &[usize]) -> Heads {
+        let tasks = heads.iter().map(|&head| self.tasks[head]).collect();
+        Heads { tasks, factors: Vec::new(), ..self.clone() }
+    }
+
     /// Heads of one view.
     pub(super) fn count(&self) -> usize {
         self.tasks.len()
@@ -112,6 +118,19 @@ impl Heads {
             TaskScope::PerScenario => Owner::Scenario,
             TaskScope::ScenarioTask | TaskScope::Task => Owner::Everyone,
         }
+    }
+
+    /// Who owns what all heads of a view share.
+    pub(super) fn view_owner(&self) -> Owner {
+        match self.scope {
+            TaskScope::ScenarioTask | TaskScope::PerScenario => Owner::Scenario,
+            TaskScope::Task => Owner::Everyone,
+        }
+    }
+
+    /// The head of a task; none where nothing needs it.
+    pub(super) fn head_of(&self, task: usize) -> Option<usize> {
+        self.tasks.iter().position(|&known| known == task)
     }
 
     /// Which of the blocks private to scenarios a row goes through.
@@ -158,6 +177,45 @@ impl Heads {
         (r.sum_of_blocks(per_head, width), Reads::Owners)
     }
 
+    /// What all views share, once for each.
+    ///
+    /// # Shapes
+    /// - `(shared, times)`: `[batch, times * heads * width]`; `times` is 1, or the views
+    /// - returns: `[batch, views * heads * width]`
+    pub(super) fn repeat(&self, r: &mut Recorder<'_>, (shared, times): (Value, usize)) -> Value {
+        if times == self.views { shared } else { r.graph.concat(&vec![shared; self.views]) }
+    }
+
+    /// What some heads read, of what all read.
+    pub(super) fn read_by(
+        &self,
+        r: &mut Recorder<'_>,
+        (input, reads): (Value, Reads),
+        heads: &[usize],
+    ) -> (Value, Reads) {
+        if reads == Reads::Everything {
+            return (input, reads);
+        }
+        let width = r.width(input) / (self.views * self.count());
+        let columns = (0..self.views).flat_map(|view| heads.iter().map(move |head| view * self.count() + head));
+        let outputs = columns.map(|column| blocks(input, [column])).collect();
+        (r.sum_of_blocks(outputs, width), reads)
+    }
+
+    /// The columns of one head.
+    ///
+    /// # Shapes
+    /// - `per_head`: `[batch, views * heads * width]`
+    /// - returns: `[batch, views * width]`
+    pub(super) fn of_head(&self, r: &mut Recorder<'_>, per_head: Value, head: usize) -> Value {
+        let width = r.width(per_head) / (self.views * self.count());
+        if self.views == 1 {
+            return r.graph.slice(per_head, head * width, width);
+        }
+        let outputs = (0..self.views).map(|view| blocks(per_head, [view * self.count() + head])).collect();
+        r.sum_of_blocks(outputs, width)
+    }
+
     /// Hands each head the columns of its task.
     ///
     /// # Shapes
@@ -198,11 +256,9 @@ impl Heads {
         let plain = self.factors.iter().all(|factors| factors.len() == 1);
         if plain && !self.averages(r) {
             let scores = r.graph.activate(logits, Activation::Sigmoid);
-            return TaskOutput { output: Output::Logits(logits), scores, auxiliary: None };
+            return TaskOutput { output: Output::Logits(logits), scores, auxiliary: Vec::new() };
         }
-        let opposite = r.graph.affine(logits, -1.0, 0.0);
-        let p = r.graph.activate(logits, Activation::LogSigmoid);
-        let not_p = r.graph.activate(opposite, Activation::LogSigmoid);
+        let (p, not_p) = logs(r, logits);
         self.finish_logs(r, p, not_p)
     }
 
@@ -214,7 +270,7 @@ impl Heads {
             not_p = self.log_of_mean(r, not_p);
         }
         let scores = r.graph.activate(p, Activation::Exp);
-        TaskOutput { output: Output::LogProbabilities { p, not_p }, scores, auxiliary: None }
+        TaskOutput { output: Output::LogProbabilities { p, not_p }, scores, auxiliary: Vec::new() }
     }
 
     /// Whether a row's probability is the mean over views.
@@ -229,6 +285,7 @@ impl Heads {
         if products.is_empty() {
             return (head_p, head_not_p);
         }
+        r.crosses_tasks("task.");
         let p = self.log_products(r, head_p, &tasks);
         let product_p = self.log_products(r, head_p, &products);
         // A product that rounds to 1 would have no finite log (1 - p); the offset is below its precision.
@@ -265,6 +322,13 @@ impl Heads {
         let mean = r.mean_of_blocks(probabilities, self.views);
         r.graph.activate(mean, Activation::Log)
     }
+}
+
+/// log p and log (1 - p) from logits.
+pub(super) fn logs(r: &mut Recorder<'_>, logits: Value) -> (Value, Value) {
+    let opposite = r.graph.affine(logits, -1.0, 0.0);
+    let p = r.graph.activate(logits, Activation::LogSigmoid);
+    (p, r.graph.activate(opposite, Activation::LogSigmoid))
 }
 
 /// Tasks whose heads make up the probability of `task`.

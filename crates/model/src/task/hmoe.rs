@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::TaskOutput;
 use super::heads::{Heads, ProductConfig, TaskScope, check_products};
 use super::mmoe::{Gates, Moe, mixtures};
-use super::tower::towers;
+use super::tower::{LOGIT, towers};
 use crate::config::{check_rate, check_units};
 use crate::error::ModelError;
 use crate::network::{Bank, Form, Layer, Reads, Recorder, Stack};
@@ -126,8 +126,7 @@ pub(super) fn record(config: &HmoeConfig, r: &mut Recorder<'_>, input: Value) ->
             let tower = Bank::one("task.tower", all.owner());
             let hidden = r.mlp(&tower.routed(all.routing()), features, reads, config.tower());
             let mixed = mix(config, r, &own, (weights, hidden));
-            let logit = Layer { outer: 1, bias: true, activation: Activation::Identity };
-            let logits = r.linear(&tower.routed(own.routing()), "logit", mixed, (Reads::Owners, logit));
+            let logits = r.linear(&tower.routed(own.routing()), "logit", mixed, (Reads::Owners, LOGIT));
             own.finish(r, logits)
         }
     }

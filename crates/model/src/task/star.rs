@@ -22,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 use super::TaskOutput;
 use super::heads::{Heads, ProductConfig, TaskScope, check_products};
+use super::tower::LOGIT;
 use crate::config::{bad, check_rate, check_units, check_width};
 use crate::error::ModelError;
 use crate::network::{Bank, Layer, Owner, Reads, Recorder, Stack, Told};
@@ -100,8 +101,6 @@ fn star(config: &StarConfig, r: &mut Recorder<'_>, heads: &Heads, input: Value) 
     let logits = of(Bank::many("task.star", Owner::Scenario, heads.count()));
     r.linear(&logits, "logit", top, (Reads::Owners, LOGIT))
 }
-
-const LOGIT: Layer = Layer { outer: 1, bias: true, activation: Activation::Identity };
 
 /// The auxiliary network's logits s_a. Its first layer, a product with [e_p; x], is computed as the sum of a product
 /// with e_p, once per scenario, and one with x, once per row.

@@ -56,20 +56,32 @@ impl TowerConfig {
 
 pub(super) fn record(config: &TowerConfig, r: &mut Recorder<'_>, input: Value) -> TaskOutput {
     let heads = Heads::new(r, config.task_scope, &config.product);
-    let bottom = Stack { units: &config.bottom_units, dropout: config.bottom_dropout };
-    let bank = Bank::one("task.bottom", heads.pool_owner()).routed(heads.routing());
     let input = if r.input_per_task() {
         (heads.of_tasks(r, input), Reads::Owners)
-    } else if config.bottom_units.is_empty() {
-        (input, Reads::Everything)
     } else {
-        let bottom = r.mlp(&bank, input, Reads::Everything, bottom);
-        heads.hand_out(r, bottom)
+        bottom(r, &heads, input, Stack { units: &config.bottom_units, dropout: config.bottom_dropout })
     };
     let hidden = Stack { units: &config.tower_units, dropout: config.tower_dropout };
     let logits = towers(r, &heads, input, hidden);
     heads.finish(r, logits)
 }
+
+/// What heads read above the bottom of their pool; the input itself, where there is no bottom.
+///
+/// # Shapes
+/// - `input`: `[batch, width]`
+/// - returns: `[batch, width]`, or with [`Reads::Owners`] `[batch, views * heads * width]`
+pub(super) fn bottom(r: &mut Recorder<'_>, heads: &Heads, input: Value, stack: Stack<'_>) -> (Value, Reads) {
+    if stack.units.is_empty() {
+        return (input, Reads::Everything);
+    }
+    let bank = Bank::one("task.bottom", heads.pool_owner()).routed(heads.routing());
+    let bottom = r.mlp(&bank, input, Reads::Everything, stack);
+    heads.hand_out(r, bottom)
+}
+
+/// The layer that ends a tower.
+pub(super) const LOGIT: Layer = Layer { outer: 1, bias: true, activation: Activation::Identity };
 
 /// The tower of every head.
 ///
@@ -77,9 +89,19 @@ pub(super) fn record(config: &TowerConfig, r: &mut Recorder<'_>, input: Value) -
 /// - `input`: `[batch, width]`, or with [`Reads::Owners`] `[batch, views * heads * width]`
 /// - returns: logits, `[batch, views * heads]`
 pub(super) fn towers(r: &mut Recorder<'_>, heads: &Heads, (input, reads): (Value, Reads), hidden: Stack<'_>) -> Value {
-    let bank = Bank::one("task.tower", heads.owner()).routed(heads.routing());
+    towers_named("task.tower", r, heads, (input, reads), hidden)
+}
+
+/// As [`towers`], under another name.
+pub(super) fn towers_named(
+    name: &str,
+    r: &mut Recorder<'_>,
+    heads: &Heads,
+    (input, reads): (Value, Reads),
+    hidden: Stack<'_>,
+) -> Value {
+    let bank = Bank::one(name, heads.owner()).routed(heads.routing());
     let top = r.mlp(&bank, input, reads, hidden);
     let reads = if hidden.units.is_empty() { reads } else { Reads::Own };
-    let logit = Layer { outer: 1, bias: true, activation: Activation::Identity };
-    r.linear(&bank, "logit", top, (reads, logit))
+    r.linear(&bank, "logit", top, (reads, LOGIT))
 }

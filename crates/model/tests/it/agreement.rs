@@ -5,7 +5,7 @@ use hinet_tape::{Evaluator, Feed, Mode, Workspace};
 
 use crate::cases::{self, TASKS, WIDTH};
 use crate::harness::{Rows, Runner, close, forms, layout, noise};
-use crate::oracle::Oracle;
+use crate::oracle::{Oracle, Row};
 
 fn to_f64(x: &[f32]) -> Vec<f64> {
     x.iter().map(|&x| f64::from(x)).collect()
@@ -61,22 +61,50 @@ fn the_evaluator_agrees_with_plain_loops_without_loss_and_targets() {
     }
 }
 
-/// Weighted cross-entropy of the oracle.
-fn loss(oracle: &Oracle<'_>, rows: &Rows, x: &[f64], form: Form, (targets, weights): (&[f32], &[f32])) -> f64 {
-    let score = |row: usize| {
-        let (x, own) = (&x[row * rows.width()..(row + 1) * rows.width()], rows.scenario[row]);
-        match form {
-            Form::Own => oracle.score(x, Some(own)),
-            Form::Mean => oracle.score(x, None),
-            Form::Every => (0..oracle.scenarios).flat_map(|view| oracle.score_by_heads_of(x, own, view)).collect(),
-        }
-    };
-    let scores = (0..rows.count()).flat_map(score);
-    let losses = scores.zip(targets.iter().zip(weights)).map(|(p, (&target, &weight))| {
-        let target = f64::from(target);
-        -f64::from(weight) * (target * p.ln() + (1.0 - target) * (1.0 - p).ln())
-    });
-    losses.sum()
+/// A batch with labels, in one form of a network.
+struct Labelled<'a> {
+    rows: &'a Rows,
+    form: Form,
+    targets: Vec<f32>,
+    weights: Vec<f32>,
+}
+
+impl Labelled<'_> {
+    /// Rows as the loss sees them.
+    fn each<'b>(&'b self, oracle: &Oracle<'_>, x: &'b [f64]) -> Vec<Row<'b>> {
+        let (tasks, width) = (oracle.tasks.len(), self.rows.width());
+        let own = self.rows.scenario.iter().enumerate().flat_map(|(row, &own)| {
+            let views = if self.form == Form::Every { 0..oracle.scenarios } else { own..own + 1 };
+            views.map(move |view| (row, own, view))
+        });
+        let row = |(at, (row, own, view)): (usize, (usize, usize, usize))| Row {
+            x: &x[row * width..(row + 1) * width],
+            own,
+            view,
+            targets: &self.targets[at * tasks..(at + 1) * tasks],
+            weights: &self.weights[at * tasks..(at + 1) * tasks],
+        };
+        own.enumerate().map(row).collect()
+    }
+
+    /// Scores of each of these rows.
+    fn scores(&self, oracle: &Oracle<'_>, x: &[f64]) -> Vec<Vec<f64>> {
+        self.each(oracle, x).iter().map(|row| oracle.score_by_heads_of(row.x, row.own, row.view)).collect()
+    }
+
+    /// Weighted cross-entropy of the oracle, and what its layers add to it. No gradient flows through the scores `still`.
+    fn loss(&self, oracle: &Oracle<'_>, x: &[f64], still: &[Vec<f64>]) -> f64 {
+        let rows = self.each(oracle, x).into_iter().zip(self.scores(oracle, x)).zip(still);
+        let losses = rows.map(|((row, scores), still)| {
+            let labels = row.targets.iter().zip(row.weights);
+            let entropy = scores.iter().zip(labels).map(|(p, (&target, &weight))| {
+                let target = f64::from(target);
+                -f64::from(weight) * (target * p.ln() + (1.0 - target) * (1.0 - p).ln())
+            });
+            entropy.sum::<f64>() + oracle.added(still, row)
+        });
+        losses.sum::<f64>() + oracle.always_added()
+    }
 }
 
 #[test]
@@ -100,18 +128,20 @@ fn gradients_agree_with_differences_of_plain_loops() {
 
 fn check_gradients(runner: &mut Runner, config: &ModelConfig, rows: &Rows, (place, of_x): (&str, bool)) {
     const STEP: f64 = 1e-6;
-    let form = runner.network.form;
     let size = rows.count() * runner.network.columns();
     let targets: Vec<f32> = (0..size).map(|at| f32::from(u8::from(noise(at as u64) > 0.0))).collect();
     let weights: Vec<f32> = (0..size).map(|at| noise(99 + at as u64).max(0.0)).collect();
-    let data = (&targets[..], &weights[..]);
-    runner.run(rows, Mode::Infer, Some(data));
+    runner.run(rows, Mode::Infer, Some((&targets, &weights)));
+    let data = Labelled { rows, form: runner.network.form, targets, weights };
     let mut oracle = Oracle::new(config, &runner.params, 2, &TASKS);
     let mut x = to_f64(&rows.x);
+    let still = data.scores(&oracle, &x);
+    let loss = runner.value(runner.objective.loss);
+    close(loss, &[data.loss(&oracle, &x, &still)], 1e-5, &format!("{place}: loss"));
     for spec in runner.params.specs().iter().filter(|spec| spec.trainable) {
         let mut moved = |at: usize, step: f64| {
             oracle.params.get_mut(&spec.name).unwrap()[at] += step;
-            loss(&oracle, rows, &x, form, data)
+            data.loss(&oracle, &x, &still)
         };
         // A few elements of each parameter: the tape's own tests try all of every operator.
         for at in (0..spec.len()).step_by(spec.len().div_ceil(5)) {
@@ -125,7 +155,7 @@ fn check_gradients(runner: &mut Runner, config: &ModelConfig, rows: &Rows, (plac
     for at in (0..x.len()).filter(|_| of_x) {
         let mut moved = |step: f64| {
             x[at] += step;
-            loss(&oracle, rows, &x, form, data)
+            data.loss(&oracle, &x, &still)
         };
         let (above, below) = (moved(STEP), moved(-2.0 * STEP));
         moved(STEP);

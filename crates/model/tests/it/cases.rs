@@ -1,10 +1,11 @@
 //! Small models that together use every option of every layer.
 
 use hinet_model::{
-    AdasparseConfig, Aesm2ScenarioConfig, Aesm2TaskConfig, ApgCondition, ApgConfig, Backbone, CgcConfig, CgcGate,
-    ConcatOrder, EpnetConfig, Gates, HamurConfig, HinetConfig, HmoeConfig, InputNorm, LinearConfig, M2mConfig,
-    M3oeConfig, Mix, MmoeConfig, ModelConfig, PpnetConfig, ProductConfig, Pruner, SanGate, SanQuery, SarnetConfig,
-    ScenarioLayerConfig, StarConfig, StarTransformConfig, Tables, TaskLayerConfig, TaskScope, TowerConfig,
+    AdasparseConfig, Aesm2ScenarioConfig, Aesm2TaskConfig, AitmConfig, ApgCondition, ApgConfig, Backbone, CgcConfig,
+    CgcGate, ConcatOrder, Counterfactual, CrossStitchConfig, DbmtlConfig, DependsConfig, EpnetConfig, EsmmConfig,
+    Gates, HamurConfig, HinetConfig, HmoeConfig, InputNorm, LinearConfig, M2mConfig, M3oeConfig, Mix, MmoeConfig,
+    ModelConfig, PpnetConfig, ProductConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig, SnrConfig,
+    SnrRouting, StarConfig, StarTransformConfig, Tables, TaskLayerConfig, TaskScope, TowerConfig,
 };
 
 /// Tasks of every case.
@@ -102,6 +103,7 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
         layers.extend(ppnet.iter().map(|(name, config)| {
             (scoped(name), TaskLayerConfig::Ppnet(PpnetConfig { task_scope, ..config.clone() }))
         }));
+        layers.extend(scoped_related(task_scope).into_iter().map(|(name, layer)| (scoped(name), layer)));
     }
     layers.extend(hmoe().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Hmoe(config))));
     layers.extend(m2m().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::M2m(config))));
@@ -271,9 +273,9 @@ fn aesm2_task() -> Vec<(&'static str, Aesm2TaskConfig)> {
         indicator_scenario_dim: 2,
         indicator_task_dim: 3,
         experts: 5,
-        expert_units: vec![4, 3],
+        expert_units: vec![6, 5],
         task_divergence: 0.0,
-        tower_units: vec![2],
+        tower_units: vec![4],
         ..Aesm2TaskConfig::default()
     };
     vec![
@@ -328,6 +330,134 @@ fn pairs() -> Vec<(String, ModelConfig)> {
             ),
         ),
         ("epnet with ppnet".to_owned(), model(epnet(), TaskLayerConfig::Ppnet(ppnet().remove(1).1))),
+    ]
+}
+
+/// A task layer with its funnel named, where it has one: three tasks leave it open.
+pub(crate) fn with_funnel(mut task: TaskLayerConfig) -> TaskLayerConfig {
+    let funnel = TASKS.map(str::to_owned).to_vec();
+    match &mut task {
+        TaskLayerConfig::Esmm(config) => config.funnel = funnel,
+        TaskLayerConfig::Aitm(config) => config.funnel = funnel,
+        TaskLayerConfig::Cgc(_)
+        | TaskLayerConfig::Tower(_)
+        | TaskLayerConfig::Mmoe(_)
+        | TaskLayerConfig::Hmoe(_)
+        | TaskLayerConfig::Star(_)
+        | TaskLayerConfig::CrossStitch(_)
+        | TaskLayerConfig::Dbmtl(_)
+        | TaskLayerConfig::Snr(_)
+        | TaskLayerConfig::Ppnet(_)
+        | TaskLayerConfig::M2m(_)
+        | TaskLayerConfig::M3oe(_)
+        | TaskLayerConfig::Aesm2(_)
+        | TaskLayerConfig::Linear(_) => {}
+    }
+    task
+}
+
+/// Layers whose tasks read one another.
+fn scoped_related(scope: TaskScope) -> Vec<(&'static str, TaskLayerConfig)> {
+    let mut all = Vec::new();
+    all.extend(esmm(scope).into_iter().map(|(name, config)| (name, TaskLayerConfig::Esmm(config))));
+    all.extend(aitm(scope).into_iter().map(|(name, config)| (name, TaskLayerConfig::Aitm(config))));
+    all.extend(stitch(scope).into_iter().map(|(name, config)| (name, TaskLayerConfig::CrossStitch(config))));
+    all.extend(dbmtl(scope).into_iter().map(|(name, config)| (name, TaskLayerConfig::Dbmtl(config))));
+    all.extend(snr(scope).into_iter().map(|(name, config)| (name, TaskLayerConfig::Snr(config))));
+    all
+}
+
+/// A funnel of two of the three tasks, which is not their order in the data.
+fn two_back() -> Vec<String> {
+    vec!["order".to_owned(), "click".to_owned()]
+}
+
+fn esmm(task_scope: TaskScope) -> Vec<(&'static str, EsmmConfig)> {
+    let funnel = TASKS.map(str::to_owned).to_vec();
+    let esmm = EsmmConfig { task_scope, funnel, tower_units: vec![4, 2], ..EsmmConfig::default() };
+    let ipw = EsmmConfig {
+        counterfactual: Counterfactual::Ipw,
+        counterfactual_weight: 0.7,
+        propensity_floor: 0.3,
+        ..esmm.clone()
+    };
+    let dr = EsmmConfig { counterfactual: Counterfactual::Dr, ..ipw.clone() };
+    let above = |config: &EsmmConfig| EsmmConfig { bottom_units: vec![4], funnel: two_back(), ..config.clone() };
+    vec![
+        ("esmm over a bottom, beside another task", above(&esmm)),
+        ("esmm of linear towers", EsmmConfig { tower_units: Vec::new(), ..esmm.clone() }),
+        ("esmm", esmm),
+        ("escm2-ipw over a bottom, beside another task", above(&ipw)),
+        ("escm2-ipw", ipw),
+        ("escm2-dr over a bottom, beside another task", above(&dr)),
+        ("escm2-dr", dr),
+    ]
+}
+
+fn aitm(task_scope: TaskScope) -> Vec<(&'static str, AitmConfig)> {
+    let funnel = TASKS.map(str::to_owned).to_vec();
+    let aitm = AitmConfig { task_scope, funnel, tower_units: vec![4, 3], ..AitmConfig::default() };
+    vec![
+        ("aitm", aitm.clone()),
+        ("aitm without calibrator", AitmConfig { calibrator: 0.0, ..aitm.clone() }),
+        (
+            "aitm over a bottom, beside another task",
+            AitmConfig { funnel: two_back(), bottom_units: vec![4], ..aitm.clone() },
+        ),
+        ("aitm with a product", AitmConfig { product: order_after_click(), ..aitm.clone() }),
+        ("aitm with a product and fewer heads", AitmConfig { product: order_of_both(), ..aitm }),
+    ]
+}
+
+fn stitch(task_scope: TaskScope) -> Vec<(&'static str, CrossStitchConfig)> {
+    let stitch = CrossStitchConfig { task_scope, column_units: vec![4, 3], tower_units: vec![2], ..Default::default() };
+    vec![
+        ("cross-stitch", stitch.clone()),
+        ("cross-stitch per unit", CrossStitchConfig { stitch_per_unit: true, ..stitch.clone() }),
+        ("cross-stitch under linear towers", CrossStitchConfig { tower_units: Vec::new(), ..stitch.clone() }),
+        ("cross-stitch with a product and fewer heads", CrossStitchConfig { product: order_of_both(), ..stitch }),
+    ]
+}
+
+fn dbmtl(task_scope: TaskScope) -> Vec<(&'static str, DbmtlConfig)> {
+    let dbmtl = DbmtlConfig {
+        task_scope,
+        bottom_units: vec![4],
+        tower_units: vec![4, 3],
+        relation_units: vec![2],
+        ..DbmtlConfig::default()
+    };
+    let depends = |task: &str, on: &[&str]| DependsConfig {
+        task: task.to_owned(),
+        on: on.iter().map(|&name| name.to_owned()).collect(),
+    };
+    let depends = vec![depends("click", &["order"]), depends("view", &["order", "click"])];
+    vec![
+        ("dbmtl", dbmtl.clone()),
+        ("dbmtl without a bottom", DbmtlConfig { bottom_units: Vec::new(), ..dbmtl.clone() }),
+        ("dbmtl by named tasks", DbmtlConfig { depends, ..dbmtl.clone() }),
+        ("dbmtl with a product", DbmtlConfig { product: order_after_click(), ..dbmtl.clone() }),
+        ("dbmtl with a product and fewer heads", DbmtlConfig { product: order_of_both(), ..dbmtl }),
+    ]
+}
+
+fn snr(task_scope: TaskScope) -> Vec<(&'static str, SnrConfig)> {
+    let snr = SnrConfig {
+        task_scope,
+        sub_networks: 2,
+        sub_network_units: vec![4, 3],
+        snr_l0: 0.3,
+        tower_units: vec![2],
+        ..SnrConfig::default()
+    };
+    let aver = SnrConfig { routing: SnrRouting::Aver, ..snr.clone() };
+    vec![
+        ("snr-trans", snr.clone()),
+        ("snr-trans of one level, without L0", SnrConfig { snr_levels: 1, snr_l0: 0.0, ..snr.clone() }),
+        ("snr-trans with a product and fewer heads", SnrConfig { product: order_of_both(), ..snr }),
+        ("snr-aver", aver.clone()),
+        ("snr-aver of three levels", SnrConfig { snr_levels: 3, sub_network_units: vec![3], ..aver.clone() }),
+        ("snr-aver under linear towers", SnrConfig { tower_units: Vec::new(), ..aver }),
     ]
 }
 

@@ -16,6 +16,7 @@ mod golden;
 mod harness;
 mod owners;
 mod plan;
+mod related;
 mod requests;
 mod told;
 

@@ -6,7 +6,10 @@ mod aesm2;
 mod generated;
 mod m3oe;
 mod pepnet;
+mod related;
 mod sarnet;
+
+pub(crate) use related::Row;
 
 use std::collections::BTreeMap;
 
@@ -142,6 +145,11 @@ impl<'a> Oracle<'a> {
             TaskLayerConfig::M2m(config) => self.m2m(config, read, view),
             TaskLayerConfig::M3oe(config) => self.m3oe(config, read, view),
             TaskLayerConfig::Aesm2(config) => self.aesm2_task(config, read, view).0,
+            TaskLayerConfig::Esmm(config) => self.esmm(config, read, view),
+            TaskLayerConfig::Aitm(config) => self.aitm(config, read, view),
+            TaskLayerConfig::CrossStitch(config) => self.cross_stitch(config, read, view),
+            TaskLayerConfig::Dbmtl(config) => self.dbmtl(config, read, view),
+            TaskLayerConfig::Snr(config) => self.snr(config, read, view),
             TaskLayerConfig::Linear(config) => self.linear(config, read.1),
         }
     }

@@ -27,7 +27,8 @@ fn of_node(node: &Node, before: &[Vec<bool>]) -> Vec<bool> {
     let x = || of(&node.inputs[0]);
     match &node.op {
         Op::RowsOfGroup => vec![true; width],
-        Op::Activate(_) | Op::Affine { .. } | Op::Dropout { .. } | Op::StopGradient | Op::BatchNorm(_) => x().to_vec(),
+        Op::Activate(_) | Op::Affine { .. } | Op::Dropout { .. } | Op::Concrete { .. } => x().to_vec(),
+        Op::StopGradient | Op::BatchNorm(_) => x().to_vec(),
         Op::Binary(_) => {
             let at = |columns: &[bool], column: usize| columns[if columns.len() == 1 { 0 } else { column }];
             (0..width).map(|column| node.inputs.iter().all(|side| at(of(side), column))).collect()

@@ -56,6 +56,16 @@ impl Graph {
         self.push(Op::Dropout { rate, name: name.to_owned() }, vec![x], shape.rows, shape.width)
     }
 
+    /// While training, `(x + log u - log(1 - u)) / temperature` with u uniform between 0 and 1: through a sigmoid, a draw
+    /// of the binary concrete distribution whose logit is x. Otherwise x itself. The draw depends on the seed of the step,
+    /// `name`, row and column alone.
+    pub fn concrete(&mut self, x: Value, temperature: f32, name: &str) -> Value {
+        let fits = temperature.is_finite() && temperature > 0.0;
+        assert!(fits, "concrete `{name}`: a temperature is above 0, got {temperature}");
+        let shape = self.shape(x);
+        self.push(Op::Concrete { temperature, name: name.to_owned() }, vec![x], shape.rows, shape.width)
+    }
+
     /// Columns of all values side by side; they agree in rows.
     pub fn concat(&mut self, values: &[Value]) -> Value {
         let rows = self.common_rows("concat", values);

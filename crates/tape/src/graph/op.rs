@@ -95,6 +95,13 @@ pub enum Op {
         /// Name of the stream of random numbers.
         name: String,
     },
+    /// Adds logistic noise and divides by a temperature while training. Inputs: x.
+    Concrete {
+        /// What the noisy numbers are divided by.
+        temperature: f32,
+        /// Name of the stream of random numbers.
+        name: String,
+    },
     /// The same numbers, without gradient. Inputs: x.
     StopGradient,
     /// Weighted sum of binary cross-entropies from logits. Inputs: logits, targets, weights.

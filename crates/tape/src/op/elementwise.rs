@@ -1,4 +1,4 @@
-//! Elementwise functions, arithmetic with broadcasting, dropout.
+//! Elementwise functions, arithmetic with broadcasting, dropout and other noise.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "activations without a copy of the loop of their own share one")]
 
@@ -191,6 +191,32 @@ pub(super) fn dropout_back(
     });
 }
 
+pub(super) fn concrete((temperature, name): (f32, &str), node: &Node, context: &Context<'_>, out: &mut [f32]) {
+    let (x, width) = (context.view(node.inputs[0]), node.shape.width);
+    let Mode::Train { seed } = context.mode else { return out.copy_from_slice(x) };
+    let key = key(seed, name);
+    for (row, (x, out)) in x.chunks_exact(width).zip(out.chunks_exact_mut(width)).enumerate() {
+        let row_key = mix64(key ^ row as u64);
+        for (column, (x, out)) in x.iter().zip(out).enumerate() {
+            // Never 0 or 1: 23 bits and a half.
+            let u = ((hash(row_key, column as u32) >> 9) as f32 + 0.5) * (1.0 / 8_388_608.0);
+            *out = (x + (u / (1.0 - u)).ln()) / temperature;
+        }
+    }
+}
+
+pub(super) fn concrete_back(
+    temperature: f32,
+    (node, context): (&Node, &Context<'_>),
+    output: Output<'_>,
+    sink: &mut Sink<'_>,
+) {
+    let factor = if matches!(context.mode, Mode::Train { .. }) { 1.0 / temperature } else { 1.0 };
+    if let Some(target) = sink.added(node.inputs[0]) {
+        axpy(target, factor, output.gradient);
+    }
+}
+
 /// One number per (seed of the step, name of the stream).
 fn key(seed: u64, name: &str) -> u64 {
     let fold = |hash: u64, byte: u8| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
@@ -207,12 +233,17 @@ fn mix64(x: u64) -> u64 {
 /// Factor of one element: 0 where it is dropped, else `1 / (1 - rate)`. Depends on nothing but its arguments.
 #[inline(always)]
 fn factor(row_key: u64, column: u32, rate: f32) -> f32 {
+    let uniform = (hash(row_key, column) >> 8) as f32 * (1.0 / 16_777_216.0);
+    if uniform < rate { 0.0 } else { 1.0 / (1.0 - rate) }
+}
+
+/// 32 random bits of one element.
+#[inline(always)]
+fn hash(row_key: u64, column: u32) -> u32 {
     let mut h = (row_key as u32) ^ column.wrapping_mul(0x9e37_79b1);
     h = (h ^ (h >> 16)).wrapping_mul(0x85eb_ca6b);
     h = (h ^ (h >> 13) ^ ((row_key >> 32) as u32)).wrapping_mul(0xc2b2_ae35);
-    h ^= h >> 16;
-    let uniform = (h >> 8) as f32 * (1.0 / 16_777_216.0);
-    if uniform < rate { 0.0 } else { 1.0 / (1.0 - rate) }
+    h ^ (h >> 16)
 }
 
 vectorised! {

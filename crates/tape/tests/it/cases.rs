@@ -240,6 +240,10 @@ fn arithmetic() -> Vec<Case> {
             let x = g.input("x", 40, true);
             g.dropout(x, 0.3, "here")
         }),
+        case("concrete", |g| {
+            let x = g.input("x", 5, true);
+            g.concrete(x, 0.7, "here")
+        }),
         case("stop_gradient", |g| {
             let x = g.input("x", 3, true);
             let w = param(g, "w", &[1, 3]);

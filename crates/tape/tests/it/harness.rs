@@ -163,22 +163,24 @@ fn difference(
     (above - below) / (2.0 * STEP)
 }
 
-/// The factors that the tape's dropout chose, read off a run on the same batch.
+/// The factors that the tape's dropout chose, and its noise, read off a run on the same batch.
 fn dropped(graph: &Graph, params: &Params, feed: &Feed<'_>, mode: Mode) -> Vec<Vec<f64>> {
     let mut tape = Tape::new(graph.clone(), 1);
     tape.forward(params, feed, mode);
-    let factors = graph.values().map(|value| {
+    let chosen = graph.values().map(|value| {
         let node = graph.node(value);
-        let Op::Dropout { .. } = node.op else { return Vec::new() };
+        if !matches!(node.op, Op::Dropout { .. } | Op::Concrete { .. }) {
+            return Vec::new();
+        }
         let slot = graph.inputs().iter().position(|input| *input == node.inputs[0]);
         let x = slot.map_or(tape.value(node.inputs[0]), |slot| feed.inputs[slot]);
-        let y = tape.value(value);
-        x.iter()
-            .zip(y)
-            .map(|(x, y)| if *x == 0.0 { 0.0 } else { (f64::from(*y) / f64::from(*x) * 1e6).round() / 1e6 })
-            .collect()
+        let pairs = x.iter().zip(tape.value(value)).map(|(x, y)| (f64::from(*x), f64::from(*y)));
+        match node.op {
+            Op::Concrete { temperature, .. } => pairs.map(|(x, y)| y * f64::from(temperature) - x).collect(),
+            _ => pairs.map(|(x, y)| if x == 0.0 { 0.0 } else { (y / x * 1e6).round() / 1e6 }).collect(),
+        }
     });
-    factors.collect()
+    chosen.collect()
 }
 
 pub(crate) fn close(got: &[f32], expected: &[f64], tolerance: f64, what: &str) {

@@ -16,7 +16,7 @@ pub(crate) struct Inputs<'a> {
     pub(crate) dense: Vec<Vec<f64>>,
     pub(crate) feed: Feed<'a>,
     pub(crate) mode: Mode,
-    /// Factor of each element per dropout node (by node number); the tape chooses them.
+    /// Factor of each element per dropout node (by node number), and noise per concrete one; the tape chooses them.
     pub(crate) dropped: Vec<Vec<f64>>,
 }
 
@@ -95,6 +95,14 @@ fn compute(inputs: &Inputs<'_>, index: usize, node: &Node, values: &Values) -> V
             }
         }),
         Op::Dropout { .. } => of(0).iter().zip(&inputs.dropped[index]).map(|(x, factor)| x * factor).collect(),
+        Op::Concrete { temperature, .. } => match inputs.mode {
+            Mode::Train { .. } => of(0)
+                .iter()
+                .zip(&inputs.dropped[index])
+                .map(|(x, noise)| (x + noise) / f64::from(*temperature))
+                .collect(),
+            Mode::Infer => of(0).clone(),
+        },
         Op::StopGradient | Op::Reshape => of(0).clone(),
         Op::Softmax { size, mask } => softmax(inputs, node, (*size, mask.as_deref()), of(0)),
         Op::Mixture { outputs, width: part } => each(&|r, c| {

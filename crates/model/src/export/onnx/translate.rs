@@ -11,7 +11,7 @@
 //! | `LayerNorm`, `BatchNorm` | `LayerNormalization`, or saved statistics as `Sub`, `Mul`, `Add` ([`norm`]) |
 //! | `RowsOfGroup`, and any value of one row per group | `Gather` by the row's group |
 //! | `Binary`, `Affine`, `Reduce` over columns | `Add`, `Sub`, `Mul`, `Div`, `ReduceSum` |
-//! | `Dropout`, `StopGradient` | nothing: they are for training |
+//! | `Dropout`, `Concrete`, `StopGradient` | nothing: they are for training |
 //!
 //! Sums over rows, row numbers as input, and losses have no place in a row's score, and are refused by name.
 
@@ -145,7 +145,7 @@ impl Translation<'_, '_> {
             }
             Op::LayerNorm { gain, bias, size } => self.layer_norm(node, (*gain, *bias), *size),
             Op::BatchNorm(op) => self.batch_norm(node, *op),
-            Op::Dropout { .. } | Op::StopGradient => self.moving(node.inputs[0]),
+            Op::Dropout { .. } | Op::Concrete { .. } | Op::StopGradient => self.moving(node.inputs[0]),
             Op::Input { .. } => return Err(refused(node, "a score has one dense input")),
             Op::GatherRows { .. } | Op::ScatterRows { .. } => return Err(refused(node, "a score has no row numbers")),
             Op::Reshape | Op::Reduce(Reduction::SumRows | Reduction::MeanRows) => return Err(refused(node, MANY_ROWS)),

@@ -1,6 +1,6 @@
 //! SAN, the scenario-aware attentive network: how much each scenario listens to each other one.
 
-use hinet_tape::{Activation, LinearOp, Routing, Source, Value};
+use hinet_tape::{Activation, Routing, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -57,7 +57,9 @@ pub(super) fn san(config: &HinetConfig, r: &mut Recorder<'_>, x: Value, experts:
         SanQuery::Row => {
             let query = Layer { outer: config.width(), ..plain };
             let query = r.linear(&bank, "query", z, (Reads::Everything, query));
-            scaled_products(r, query, experts)
+            // `query . S_m / sqrt(h)` for every scenario m.
+            let queries = r.graph.concat(&vec![query; scenarios]);
+            r.scaled_products(queries, experts, scenarios)
         }
     };
     if config.san_relu {
@@ -74,17 +76,6 @@ pub(super) fn san(config: &HinetConfig, r: &mut Recorder<'_>, x: Value, experts:
     }
     r.probe("san", alpha);
     alpha
-}
-
-/// `query . S_m / sqrt(h)` for every scenario m: `[batch, scenarios]`.
-fn scaled_products(r: &mut Recorder<'_>, query: Value, experts: Value) -> Value {
-    let (scenarios, width) = (r.scenarios(), r.width(query));
-    let queries = r.graph.concat(&vec![query; scenarios]);
-    let products = r.graph.mul(queries, experts);
-    let scale = 1.0 / (width as f32).sqrt();
-    // The sum over each run of columns, as a product with a column of equal numbers per run.
-    let weight = r.graph.constant(scenarios * width, 1, vec![scale; scenarios * width]);
-    r.graph.linear(products, LinearOp { experts: scenarios, source: Source::PerExpert, ..LinearOp::plain(weight) })
 }
 
 /// Softmax over the scenarios that count, and the null slot where there is one.

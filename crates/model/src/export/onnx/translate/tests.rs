@@ -210,6 +210,7 @@ fn arithmetic_beside_one_row_rows_of_groups_and_columns() {
         ("sums", case.graph.sum_columns(case.x)),
         ("means", case.graph.mean_columns(case.x)),
         ("dropout", case.graph.dropout(case.x, 0.5, "rate")),
+        ("noise", case.graph.concrete(case.x, 0.5, "noise")),
         ("stopped", case.graph.stop_gradient(case.x)),
     ] {
         case.agrees(y, name);

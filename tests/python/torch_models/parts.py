@@ -1,0 +1,80 @@
+"""What the models are made of. Networks of the same kind are modules of their own, and rows are masked by scenario: nothing is shared
+with our operators."""
+
+import torch
+from torch import nn
+
+TASKS = ["click", "like"]
+
+
+class Dense(nn.Module):
+    """``x W + b``, or without b; ``place`` says which of several such layers lies where in our parameters."""
+
+    def __init__(self, weights, name, place, bias=True):
+        super().__init__()
+        self.weight = nn.Parameter(weights[f"{name}.weight"][place].clone())
+        self.bias = nn.Parameter(weights[f"{name}.bias"][place].clone()) if bias else None
+
+    def forward(self, x):
+        return x @ self.weight if self.bias is None else x @ self.weight + self.bias
+
+
+class Mlp(nn.Module):
+    """Layers with ReLU after each."""
+
+    def __init__(self, weights, name, place, layers):
+        super().__init__()
+        self.layers = nn.ModuleList(Dense(weights, f"{name}.{number}", place) for number in range(layers))
+
+    def forward(self, x):
+        for layer in self.layers:
+            x = torch.relu(layer(x))
+        return x
+
+
+class Tower(nn.Module):
+    """An MLP that ends in one number."""
+
+    def __init__(self, weights, name, place, layers):
+        super().__init__()
+        self.hidden, self.last = Mlp(weights, name, place, layers), Dense(weights, f"{name}.logit", place)
+
+    def forward(self, x):
+        return self.last(self.hidden(x))[:, 0]
+
+
+class Mixture(nn.Module):
+    """Experts weighed by a softmax gate."""
+
+    def __init__(self, gate, experts):
+        super().__init__()
+        self.gate, self.experts = gate, nn.ModuleList(experts)
+
+    def forward(self, x):
+        weights = torch.softmax(self.gate(x), dim=-1)
+        return sum(weights[:, [k]] * expert(x) for k, expert in enumerate(self.experts))
+
+
+class Network(nn.Module):
+    """A model over embeddings of ids. A model of its own says in ``forward`` the probability of each task, ``[rows, tasks]``."""
+
+    def __init__(self, tables, layout):
+        super().__init__()
+        self.tables = nn.ParameterDict({number: nn.Parameter(table.clone()) for number, table in tables.items()})
+        self.slots = [(slot["feature"], str(slot["table"])) for slot in layout["slots"]]
+        self.scenarios = len(layout["scenarios"])
+
+    def read(self, ids):
+        """The embeddings of a row side by side."""
+        return torch.cat([self.tables[table][ids[feature]] for feature, table in self.slots], dim=1)
+
+    def of_own(self, values, scenario):
+        """From one value per scenario and task, scenarios first, those of each row's own scenario: ``[rows, tasks, ..]``."""
+        values = torch.stack(list(values)).unflatten(0, (self.scenarios, len(TASKS)))
+        return values[scenario, :, torch.arange(len(scenario))]
+
+    def loss(self, ids, scenario, labels, weights, step_seed):
+        """Cross-entropies of all tasks, each row with its weight: a mean over the batch is in the weights."""
+        scores = self(ids, scenario)
+        losses = nn.functional.binary_cross_entropy(scores, labels, reduction="none")
+        return (weights[:, None] * losses).sum()
