@@ -283,7 +283,7 @@ pub const PRESETS: &[Preset] = &[
         aliases: &[],
         about: "SNR-Aver (AAAI 2019): the same, with gates alone.",
         recipe: "R1",
-        json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "snr", "routing": "aver" } }"#,
+        json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "snr", "snr_routing": "aver" } }"#,
         train: "{}",
     },
     Preset {

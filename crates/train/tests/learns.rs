@@ -22,15 +22,17 @@ fn layout() -> Layout {
     }
 }
 
-/// Users and items that tell both labels by a rule that adds up, so that every model can hold it; nothing is ordered that
-/// was not clicked, so that funnels can.
-fn batch() -> Batch {
+/// Users and items that tell both labels by a rule that adds up, so that every model can hold it. Along a funnel, nothing is
+/// ordered that was not clicked.
+fn batch(task: &TaskLayerConfig) -> Batch {
+    let funnel = matches!(task, TaskLayerConfig::Esmm(_) | TaskLayerConfig::Aitm(_));
     let user: Vec<u32> = (0..ROWS as u64).map(|row| 2 + (row % IDS) as u32).collect();
     let item: Vec<u32> = (0..ROWS as u64).map(|row| 2 + (Seed(3).stream("item", row) % IDS) as u32).collect();
-    let labels = user
-        .iter()
-        .zip(&item)
-        .flat_map(|(&user, &item)| [f32::from(u8::from(user % 2 == 0)), f32::from(u8::from(item / 6 > user % 2 * 2))]);
+    let labels = user.iter().zip(&item).flat_map(|(&user, &item)| {
+        let click = user % 2 == 0;
+        let order = 3 * (item / 6) + user % 2 > 1 && (click || !funnel);
+        [click, order].map(|label| f32::from(u8::from(label)))
+    });
     Batch {
         rows: ROWS,
         labels: labels.collect(),
@@ -46,6 +48,7 @@ fn batch() -> Batch {
 
 /// The loss before the first and after the last step.
 fn losses(config: ModelConfig, mask_loss: bool) -> (f32, f32) {
+    let batch = batch(&config.task);
     let model = Model::new(layout(), config, Seed(5)).unwrap();
     let config = StepConfig {
         dense: DenseOptimiserConfig { learning_rate: 3e-3, ..DenseOptimiserConfig::default() },
@@ -55,7 +58,6 @@ fn losses(config: ModelConfig, mask_loss: bool) -> (f32, f32) {
         seed: Seed(5),
     };
     let mut step = Step::new(model, &config, None).unwrap();
-    let batch = batch();
     let first = step.run(&batch, 0);
     let last = (1..400).map(|index| step.run(&batch, index)).last();
     (first, last.unwrap())

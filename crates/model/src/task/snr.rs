@@ -8,8 +8,8 @@
 //! | s = sigmoid((log u - log(1 - u) + log alpha) / beta), u drawn anew each step | [`hinet_tape::Graph::concrete`] | |
 //! | z = min(1, max(0, s (zeta - gamma) + gamma)): the hard concrete gate | [`Gates::open`] | |
 //! | z in inference: the same of sigmoid(log alpha), without a draw | | |
-//! | SNR-Trans: v_j = sum over i of z_ij W_ij u_i | `routing = "trans"`, `task.level1.route`, ..., `task.route` | `[batch, to * h]` |
-//! | SNR-Aver: v_j = sum over i of z_ij u_i | `routing = "aver"` | `[batch, to * h]` |
+//! | SNR-Trans: v_j = sum over i of z_ij W_ij u_i | `snr_routing = "trans"`, `task.level1.route`, ..., `task.route` | `[batch, to * h]` |
+//! | SNR-Aver: v_j = sum over i of z_ij u_i | `snr_routing = "aver"` | `[batch, to * h]` |
 //! | E[L0] = sum of sigmoid(log alpha - beta log(-gamma / zeta)) | added to the loss with weight `snr_l0` | |
 //!
 //! zeta = 1.1 and gamma = -0.1, as in the paper and in Louizos et al., ICLR 2018, whose gates they are. Gates are drawn once
@@ -44,7 +44,7 @@ pub struct SnrConfig {
     /// Dropout after each layer of a sub-network, while training.
     pub sub_network_dropout: f64,
     /// What a connection does beside its gate.
-    pub routing: SnrRouting,
+    pub snr_routing: SnrRouting,
     /// Weight in the loss of the number of connections that are expected to be open; 0 for none. The paper tunes it.
     pub snr_l0: f64,
     /// Temperature of the gates' draws (beta), which makes them the more all or nothing the lower it is. That of Louizos
@@ -77,7 +77,7 @@ impl Default for SnrConfig {
             sub_networks: 4,
             sub_network_units: vec![64],
             sub_network_dropout: 0.0,
-            routing: SnrRouting::Trans,
+            snr_routing: SnrRouting::Trans,
             snr_l0: 1e-4,
             snr_temperature: 2.0 / 3.0,
             tower_units: vec![32],
@@ -190,7 +190,7 @@ impl Snr<'_> {
     ) -> Value {
         let width = self.config.width();
         let z = gates.open(self, r);
-        match self.config.routing {
+        match self.config.snr_routing {
             SnrRouting::Aver => r.graph.mixture(z, outputs, width),
             SnrRouting::Trans => {
                 // The matrices of all connections of a network are one, which reads their gated ends side by side.

@@ -450,7 +450,7 @@ fn snr(task_scope: TaskScope) -> Vec<(&'static str, SnrConfig)> {
         tower_units: vec![2],
         ..SnrConfig::default()
     };
-    let aver = SnrConfig { routing: SnrRouting::Aver, ..snr.clone() };
+    let aver = SnrConfig { snr_routing: SnrRouting::Aver, ..snr.clone() };
     vec![
         ("snr-trans", snr.clone()),
         ("snr-trans of one level, without L0", SnrConfig { snr_levels: 1, snr_l0: 0.0, ..snr.clone() }),

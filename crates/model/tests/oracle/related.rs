@@ -211,7 +211,7 @@ impl Oracle<'_> {
         let log_alpha = &self.get(&format!("{name}.gate"))[block * count..(block + 1) * count];
         let z = |i: usize| (1.2 * sigmoid(log_alpha[i]) - 0.1).clamp(0.0, 1.0);
         let of = |o: usize| {
-            let brings = |i: usize| match config.routing {
+            let brings = |i: usize| match config.snr_routing {
                 SnrRouting::Aver => u[i][o],
                 SnrRouting::Trans => {
                     let weight = self.get(&format!("{name}.route.weight"));
