@@ -138,10 +138,34 @@ pub(crate) fn check_count(key: &str, count: usize, least: usize) -> Result<(), M
     fits.then_some(()).ok_or_else(|| bad(key, count.to_string(), format!("a number from {least} to {MAX_COUNT}")))
 }
 
+/// Checks a number of experts to select from, within 1 and 64: each is compared with each.
+pub(crate) fn check_selectable(key: &str, count: usize) -> Result<(), ModelError> {
+    let fits = (1..=64).contains(&count);
+    fits.then_some(()).ok_or_else(|| bad(key, count.to_string(), "a number from 1 to 64"))
+}
+
 /// Checks a rate of dropout, within 0 and 0.99.
 pub(crate) fn check_rate(key: &str, rate: f64) -> Result<(), ModelError> {
     let fits = (0.0..=0.99).contains(&rate);
     fits.then_some(()).ok_or_else(|| bad(key, rate.to_string(), "a rate from 0 to 0.99"))
+}
+
+/// Checks the weight of a new batch in saved statistics, above 0 and up to 1.
+pub(crate) fn check_momentum(key: &str, momentum: f32) -> Result<(), ModelError> {
+    let fits = momentum > 0.0 && momentum <= 1.0;
+    fits.then_some(()).ok_or_else(|| bad(key, momentum.to_string(), "a number above 0, up to 1"))
+}
+
+/// Checks the weight of a part of the loss, 0 or above.
+pub(crate) fn check_weight(key: &str, weight: f32) -> Result<(), ModelError> {
+    let fits = weight.is_finite() && weight >= 0.0;
+    fits.then_some(()).ok_or_else(|| bad(key, weight.to_string(), "a finite number of 0 or more"))
+}
+
+/// Checks a factor: a finite number above 0.
+pub(crate) fn check_positive(key: &str, value: f32) -> Result<(), ModelError> {
+    let fits = value.is_finite() && value > 0.0;
+    fits.then_some(()).ok_or_else(|| bad(key, value.to_string(), "a finite number above 0"))
 }
 
 pub(crate) fn bad(key: &str, value: impl Into<String>, expected: impl Into<String>) -> ModelError {
@@ -235,38 +259,41 @@ mod tests {
             json!({ "product": [{ "task": "t0", "of": ["t1", "t1"] }] }),
             json!({ "product": [{ "task": "t0", "of": ["t0", "t1"] }, { "task": "t0", "of": ["t0", "t1"] }] }),
         ];
-        for mut options in refused {
-            let keys: Vec<String> = options.as_object().unwrap().keys().cloned().collect();
-            options["preset"] = json!("hinet");
-            let message = message(&layout(4, 2, 2), options, Form::Own);
-            assert!(keys.iter().any(|key| message.starts_with(&format!("`{key}` is "))), "{keys:?}: {message}");
-        }
+        refused.into_iter().for_each(|options| check_refused("hinet", options));
     }
 
     #[test]
-    fn funnels_and_dependencies_that_cannot_be_are_refused_by_name() {
+    fn an_option_of_a_layer_that_is_told_the_scenario_is_refused_by_name() {
         let refused = [
-            json!({ "preset": "esmm" }),
-            json!({ "preset": "aitm" }),
-            json!({ "preset": "esmm", "funnel": ["t0"] }),
-            json!({ "preset": "esmm", "funnel": ["t0", "t0"] }),
-            json!({ "preset": "aitm", "funnel": ["t2", "t7"] }),
-            json!({ "preset": "aitm", "funnel": ["t0", "t1"], "calibrator": -1 }),
-            json!({ "preset": "dbmtl", "depends": [{ "task": "t0", "on": ["t7"] }] }),
-            json!({ "preset": "dbmtl", "depends": [{ "task": "t0", "on": [] }] }),
-            json!({ "preset": "dbmtl", "depends": [{ "task": "t0", "on": ["t1"] }, { "task": "t0", "on": ["t2"] }] }),
-            json!({ "preset": "dbmtl", "depends": [{ "task": "t0", "on": ["t1"] }, { "task": "t1", "on": ["t0"] }] }),
+            ("pepnet", json!({ "ep_gate_width": 0 })),
+            ("pepnet", json!({ "pp_gate_width": 0 })),
+            ("pepnet", json!({ "priors": ["nobody"] })),
+            ("pepnet", json!({ "priors": ["numbers", "numbers"] })),
+            ("sarnet", json!({ "scenario_experts": 0, "shared_experts": 0 })),
+            ("m2m", json!({ "m2m_attention_units": [] })),
+            ("m2m", json!({ "m2m_task_dim": 0 })),
+            ("adasparse", json!({ "prune_alpha": 0.0 })),
+            ("adasparse", json!({ "prune_threshold": -0.1 })),
+            ("apg", json!({ "apg_rank": 0 })),
+            ("apg", json!({ "apg_condition_units": [] })),
+            ("hamur", json!({ "adapter_rank": 0 })),
+            ("hamur", json!({ "norm_momentum": 0.0 })),
+            ("m3oe", json!({ "transform_width": 0 })),
+            ("m3oe", json!({ "experts": 0 })),
+            ("aesm2", json!({ "select_experts": 65 })),
+            ("aesm2", json!({ "select_specific": 9 })),
+            ("aesm2", json!({ "select_specific": 0, "select_shared": 0 })),
+            ("aesm2", json!({ "task_shared": 9 })),
+            ("aesm2", json!({ "task_divergence": -1.0 })),
         ];
-        for options in refused {
-            let message = message(&layout(4, 2, 3), options.clone(), Form::Own);
-            let named =
-                ["funnel", "calibrator", "depends"].iter().any(|key| message.starts_with(&format!("`{key}` is ")));
-            assert!(named, "{options}: {message}");
-        }
-        let message = message(&layout(4, 2, 3), json!({ "preset": "esmm" }), Form::Own);
-        let expected = "`funnel` is missing, and cannot be told from 3 tasks, expected two or more of the tasks t0, t1, t2, \
-                        in the order that users go through them";
-        assert_eq!(message, expected);
+        refused.into_iter().for_each(|(preset, options)| check_refused(preset, options));
+    }
+
+    fn check_refused(preset: &str, mut options: Value) {
+        let keys: Vec<String> = options.as_object().unwrap().keys().cloned().collect();
+        options["preset"] = json!(preset);
+        let message = message(&layout(4, 2, 2), options, Form::Own);
+        assert!(keys.iter().any(|key| message.starts_with(&format!("`{key}` is "))), "{keys:?}: {message}");
     }
 
     #[test]

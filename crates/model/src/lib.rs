@@ -90,10 +90,12 @@ pub use network::{Form, Network, Objective, Output};
 pub use plan::{Plan, PlanWorkspace, RequestPlan};
 pub use prune::{PrunedScenario, Pruning};
 pub use scenario::{
-    ConcatOrder, HinetConfig, IdentityConfig, PartitionedNormConfig, SanGate, SanQuery, ScenarioLayerConfig,
+    AdasparseConfig, Aesm2ScenarioConfig, ApgCondition, ApgConfig, Backbone, ConcatOrder, EpnetConfig, HamurConfig,
+    HinetConfig, IdentityConfig, PartitionedNormConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig,
+    StarTransformConfig,
 };
 pub use task::{
-    AitmConfig, CgcConfig, CgcGate, Counterfactual, CrossStitchConfig, DbmtlConfig, DependsConfig, EsmmConfig, Gates,
-    HmoeConfig, LinearConfig, Mix, MmoeConfig, ProductConfig, SnrConfig, SnrRouting, StarConfig, TaskLayerConfig,
-    TaskScope, TowerConfig,
+    Aesm2TaskConfig, AitmConfig, CgcConfig, CgcGate, Counterfactual, CrossStitchConfig, DbmtlConfig, DependsConfig,
+    EsmmConfig, Gates, HmoeConfig, LinearConfig, M2mConfig, M3oeConfig, Mix, MmoeConfig, PpnetConfig, ProductConfig,
+    SnrConfig, SnrRouting, StarConfig, TaskLayerConfig, TaskScope, TowerConfig,
 };

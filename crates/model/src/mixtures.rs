@@ -120,7 +120,7 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         let Op::Mixture { outputs, width } = &node.op else { return None };
         let gate = node.inputs[0];
         let weighs = outputs.iter().any(|blocks| blocks.len() > 1);
-        if !weighs || gates.contains(&gate) || !is_distribution(graph, gate) {
+        if !weighs || gates.contains(&gate) || !is_gate(graph, gate) {
             return None;
         }
         gates.push(gate);
@@ -137,6 +137,23 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         Some(Mixture { name, gate, outputs, by_scenario, rows: graph.shape(gate).rows })
     });
     found.collect()
+}
+
+/// Whether a value comes from a softmax, through what picks columns or changes single elements. Weights without one, such as
+/// those of cross-stitch units, share out nothing; a product of each row with a matrix of its own is a mixture too, and no gate.
+fn is_gate(graph: &Graph, value: Value) -> bool {
+    let node = graph.node(value);
+    let passes = matches!(
+        node.op,
+        Op::Activate(_)
+            | Op::Dropout { .. }
+            | Op::StopGradient
+            | Op::Affine { .. }
+            | Op::Binary(_)
+            | Op::Slice { .. }
+            | Op::Concat
+    );
+    matches!(node.op, Op::Softmax { .. }) || (passes && node.inputs.iter().any(|&input| is_gate(graph, input)))
 }
 
 fn source(network: &Network, scenarios: usize, block: Block, width: usize) -> Expert {
@@ -172,13 +189,6 @@ fn source(network: &Network, scenarios: usize, block: Block, width: usize) -> Ex
         relu: op.activation == Activation::Relu,
         ..unknown
     }
-}
-
-/// Whether a gate is made by a softmax. Weights without one, such as those of cross-stitch units, share out nothing.
-fn is_distribution(graph: &Graph, gate: Value) -> bool {
-    let node = graph.node(gate);
-    let passes = matches!(node.op, Op::Slice { .. } | Op::Activate(_) | Op::Affine { .. } | Op::Binary(_));
-    matches!(node.op, Op::Softmax { .. }) || passes && is_distribution(graph, node.inputs[0])
 }
 
 /// The linear operator that a value comes from, with its weight, through what changes neither columns nor owners.

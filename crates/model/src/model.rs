@@ -99,7 +99,7 @@ fn flops_per_row(network: &Network) -> u64 {
         Op::Input { .. } | Op::Parameter { .. } | Op::Constant { .. } => 0,
         Op::Concat | Op::Slice { .. } | Op::Select { .. } => 0,
         Op::StopGradient | Op::Dropout { .. } | Op::Concrete { .. } => 0,
-        Op::GatherRows { .. } | Op::ScatterRows { .. } | Op::RowsOfGroup => 0,
+        Op::GatherRows { .. } | Op::ScatterRows { .. } | Op::RowsOfGroup | Op::Reshape => 0,
         Op::Activate(_) | Op::Softmax { .. } | Op::Binary(_) | Op::Affine { .. } | Op::Reduce(_) => node.shape.width,
         Op::LayerNorm { .. } | Op::BatchNorm(_) | Op::BceWithLogits | Op::Nll => node.shape.width,
     });

@@ -12,6 +12,10 @@
 //! | `san` | `[scenarios, scenarios]`, or `[batch, scenarios]` with `san_query = "row"` | weight of each other scenario |
 //! | `gate.task` | `[batch, heads * experts]` | gate of each head over experts, on the last level |
 //! | `gate.path` | as above | gate of the path that shared experts above read (PLE) |
+//! | `gate.input` | `[batch, width]` | EPNet's factors of the columns of the dense input |
+//! | `gate.tower.<l>` | `[batch, heads * width]` | PPNet's factors of what layer l of the towers reads |
+//! | `gate.prune.<l>` | `[batch, width]` | AdaSparse's factors of what layer l reads |
+//! | `gate.select` | `[batch, experts]` | AESM2's gate over the experts that are selected for the row's scenario |
 //! | `gate.mix` | `[batch, heads * scenarios]` | HMoE's weight of each scenario's score |
 //! | `gate.transfer0`, ... | `[batch, 2]` | AITM's weights of what the task before hands on and of the task's own |
 //! | `mixed.task`, `mixed.path` | `[batch, mixtures * h]` | what those gates make of the experts |
@@ -23,8 +27,13 @@
 mod auxiliary;
 mod bank;
 mod counterfactual;
+mod gate_nu;
+mod generated;
 mod input;
+mod norm;
 mod recorder;
+mod select;
+mod told;
 
 use hinet_data::Layout;
 use hinet_tape::{Graph, ParamSpec, Value};
@@ -32,8 +41,11 @@ use hinet_tape::{Graph, ParamSpec, Value};
 pub(crate) use auxiliary::Auxiliary;
 pub(crate) use bank::{Bank, Layer, Owner, Reads, Stack, blocks};
 pub(crate) use counterfactual::{Counterfactual, Step};
+pub(crate) use norm::ScenarioNorm;
 use recorder::Finished;
 pub(crate) use recorder::Recorder;
+pub(crate) use select::Selection;
+pub(crate) use told::Told;
 
 use crate::config::{ModelConfig, bad};
 use crate::error::ModelError;
@@ -145,6 +157,7 @@ impl Network {
         let mut recorder = Recorder::new(&mut graph, layout, form);
         let input = input::record(config, &mut recorder, x);
         recorder.set_first_order(input.first_order);
+        recorder.set_dense(input.deep);
         recorder.set_input_per_task(columns.tables.per_task());
         let scenario = match (input.deep, input.first_order) {
             (Some(deep), _) if config.task.reads_layers() => config.scenario.record(&mut recorder, deep),
@@ -153,6 +166,8 @@ impl Network {
         };
         recorder.probe("scenario", scenario);
         let TaskOutput { output, scores, auxiliary } = config.task.record(&mut recorder, scenario);
+        let recorded = recorder.loss().map(Auxiliary::Always);
+        let auxiliary = auxiliary.into_iter().chain(recorded).collect();
         let Finished { crossing, crossing_tasks, probes } = recorder.finish();
         Network { graph, form, x, output, scores, auxiliary, crossing, crossing_tasks, probes }
     }

@@ -1,5 +1,6 @@
 //! Second slot: layers that turn what is known of a row into a probability per task.
 
+mod aesm2;
 mod aitm;
 mod cgc;
 mod cross_stitch;
@@ -9,7 +10,10 @@ mod funnel;
 mod heads;
 mod hmoe;
 mod linear;
+mod m2m;
+mod m3oe;
 mod mmoe;
+mod ppnet;
 mod snr;
 mod star;
 mod tower;
@@ -17,6 +21,7 @@ mod tower;
 use hinet_data::Layout;
 use hinet_tape::Value;
 
+pub use aesm2::Aesm2TaskConfig;
 pub use aitm::AitmConfig;
 pub use cgc::{CgcConfig, CgcGate};
 pub use cross_stitch::CrossStitchConfig;
@@ -25,7 +30,10 @@ pub use esmm::{Counterfactual, EsmmConfig};
 pub use heads::{ProductConfig, TaskScope};
 pub use hmoe::{HmoeConfig, Mix};
 pub use linear::LinearConfig;
+pub use m2m::M2mConfig;
+pub use m3oe::M3oeConfig;
 pub use mmoe::{Gates, MmoeConfig};
+pub use ppnet::PpnetConfig;
 pub use snr::{SnrConfig, SnrRouting};
 pub use star::StarConfig;
 pub use tower::TowerConfig;
@@ -47,6 +55,14 @@ slot! {
         Hmoe(HmoeConfig) = "hmoe",
         /// A network per scenario that is the product of its own weights and shared ones (STAR).
         Star(StarConfig) = "star",
+        /// A tower per task whose layers are gated by who is asked about what (PEPNet).
+        Ppnet(PpnetConfig) = "ppnet",
+        /// Shared experts, weighed and read by layers whose weights are made for the scenario (M2M).
+        M2m(M2mConfig) = "m2m",
+        /// Shared experts beside one for each scenario and one for each task, which learn how much to take from one another (M3oE).
+        M3oe(M3oeConfig) = "m3oe",
+        /// Selects, for each row and task, experts that are specific to the task and experts that are shared (AESM2).
+        Aesm2(Aesm2TaskConfig) = "aesm2",
         /// A tower per step of a funnel, and the probability of coming so far as their product (ESMM, ESCM2).
         Esmm(EsmmConfig) = "esmm",
         /// Towers along a funnel, each of which hands on to the next (AITM).
@@ -80,6 +96,10 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => config.check(layout),
             TaskLayerConfig::Hmoe(config) => config.check(layout),
             TaskLayerConfig::Star(config) => config.check(layout),
+            TaskLayerConfig::Ppnet(config) => config.check(layout),
+            TaskLayerConfig::M2m(config) => config.check(layout),
+            TaskLayerConfig::M3oe(config) => config.check(layout),
+            TaskLayerConfig::Aesm2(config) => config.check(layout),
             TaskLayerConfig::Esmm(config) => config.check(layout),
             TaskLayerConfig::Aitm(config) => config.check(layout),
             TaskLayerConfig::CrossStitch(config) => config.check(layout),
@@ -96,13 +116,15 @@ impl TaskLayerConfig {
             TaskLayerConfig::Cgc(config) => config.task_scope,
             TaskLayerConfig::Tower(config) => config.task_scope,
             TaskLayerConfig::Mmoe(config) => config.task_scope,
+            TaskLayerConfig::Ppnet(config) => config.task_scope,
             TaskLayerConfig::Hmoe(_) | TaskLayerConfig::Star(_) => TaskScope::ScenarioTask,
             TaskLayerConfig::Esmm(config) => config.task_scope,
             TaskLayerConfig::Aitm(config) => config.task_scope,
             TaskLayerConfig::CrossStitch(config) => config.task_scope,
             TaskLayerConfig::Dbmtl(config) => config.task_scope,
             TaskLayerConfig::Snr(config) => config.task_scope,
-            TaskLayerConfig::Linear(_) => TaskScope::Task,
+            TaskLayerConfig::M3oe(_) => TaskScope::ScenarioTask,
+            TaskLayerConfig::M2m(_) | TaskLayerConfig::Aesm2(_) | TaskLayerConfig::Linear(_) => TaskScope::Task,
         };
         scope != TaskScope::Task
     }
@@ -121,6 +143,10 @@ impl TaskLayerConfig {
             | TaskLayerConfig::Mmoe(_)
             | TaskLayerConfig::Hmoe(_)
             | TaskLayerConfig::Star(_)
+            | TaskLayerConfig::Ppnet(_)
+            | TaskLayerConfig::M2m(_)
+            | TaskLayerConfig::M3oe(_)
+            | TaskLayerConfig::Aesm2(_)
             | TaskLayerConfig::Esmm(_)
             | TaskLayerConfig::Aitm(_)
             | TaskLayerConfig::CrossStitch(_)
@@ -141,6 +167,10 @@ impl TaskLayerConfig {
             TaskLayerConfig::Mmoe(config) => mmoe::record(config, recorder, input),
             TaskLayerConfig::Hmoe(config) => hmoe::record(config, recorder, input),
             TaskLayerConfig::Star(config) => star::record(config, recorder, input),
+            TaskLayerConfig::Ppnet(config) => ppnet::record(config, recorder, input),
+            TaskLayerConfig::M2m(config) => m2m::record(config, recorder, input),
+            TaskLayerConfig::M3oe(config) => m3oe::record(config, recorder, input),
+            TaskLayerConfig::Aesm2(config) => aesm2::record(config, recorder, input),
             TaskLayerConfig::Esmm(config) => esmm::record(config, recorder, input),
             TaskLayerConfig::Aitm(config) => aitm::record(config, recorder, input),
             TaskLayerConfig::CrossStitch(config) => cross_stitch::record(config, recorder, input),

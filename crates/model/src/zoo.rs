@@ -147,6 +147,82 @@ pub const PRESETS: &[Preset] = &[
         train: "{}",
     },
     Preset {
+        name: "pepnet",
+        aliases: &[],
+        about: "PEPNet (KDD 2023): a gate told the scenario scales the input, gates told user and item scale each tower; name the features in `priors`.",
+        recipe: "native",
+        json: r#"{ "scenario": { "kind": "epnet" }, "task": { "kind": "ppnet" } }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "m2m",
+        aliases: &[],
+        about: "M2M (WSDM 2022): the scenario makes the weights of layers that weigh shared experts and of those below each task's tower.",
+        recipe: "native",
+        json: r#"{ "scenario": { "kind": "identity" }, "task": { "kind": "m2m" } }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "sarnet",
+        aliases: &["sar_net"],
+        about: "SAR-Net (CIKM 2021) without behaviour sequences: scenarios transform the input and mix experts of their own with shared ones.",
+        recipe: "R2",
+        json: r#"{
+            "scenario": { "kind": "sarnet" },
+            "task": { "kind": "tower", "task_scope": "task", "tower_units": [32] }
+        }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "adasparse",
+        aliases: &[],
+        about: "AdaSparse (CIKM 2022): a network whose neurons each scenario weighs or leaves out, below a tower for each task.",
+        recipe: "R4",
+        json: r#"{
+            "scenario": { "kind": "adasparse" },
+            "task": { "kind": "tower", "task_scope": "task", "tower_units": [32] }
+        }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "apg",
+        aliases: &[],
+        about: "APG (NeurIPS 2022): layers around matrices made for the scenario, below a tower for each task.",
+        recipe: "R4",
+        json: r#"{
+            "scenario": { "kind": "apg" },
+            "task": { "kind": "tower", "task_scope": "task", "tower_units": [32] }
+        }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "hamur",
+        aliases: &[],
+        about: "HAMUR (CIKM 2023): a network for each scenario with adapters made for each row, below a tower for each task.",
+        recipe: "R2",
+        json: r#"{
+            "scenario": { "kind": "hamur" },
+            "task": { "kind": "tower", "task_scope": "task", "tower_units": [32] }
+        }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "m3oe",
+        aliases: &[],
+        about: "M3oE (SIGIR 2024): shared experts beside one for each scenario and one for each task, over an input that scenarios transform.",
+        recipe: "native",
+        json: r#"{ "scenario": { "kind": "star_transform" }, "task": { "kind": "m3oe" } }"#,
+        train: "{}",
+    },
+    Preset {
+        name: "aesm2",
+        aliases: &[],
+        about: "AESM2 (SIGIR 2022): experts selected for each row, specific to its scenario or shared, and above them likewise for each task.",
+        recipe: "native",
+        json: r#"{ "scenario": { "kind": "aesm2" }, "task": { "kind": "aesm2" } }"#,
+        train: "{}",
+    },
+    Preset {
         name: "esmm",
         aliases: &[],
         about: "ESMM (SIGIR 2018): a tower for each step of a funnel, over shared embeddings; an order is as probable as a click times an order once there was a click.",

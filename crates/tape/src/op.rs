@@ -17,6 +17,7 @@ use std::ops::Range;
 
 use crate::buffer::Buffer;
 use crate::graph::{Graph, Node, Op};
+use crate::kernel::add_to;
 use crate::parallel::Parallel;
 use crate::parameter::{Gradients, Params};
 use crate::tape::{Feed, Mode};
@@ -186,7 +187,7 @@ pub(crate) fn forward(node: &Node, context: &Context<'_>, out: &mut [f32], scrat
         Op::Binary(op) => elementwise::binary(*op, node, context, out),
         Op::Dropout { rate, name } => elementwise::dropout((*rate, name), node, context, out),
         Op::Concrete { temperature, name } => elementwise::concrete((*temperature, name), node, context, out),
-        Op::StopGradient => out.copy_from_slice(context.view(node.inputs[0])),
+        Op::StopGradient | Op::Reshape => out.copy_from_slice(context.view(node.inputs[0])),
         Op::Softmax { size, mask } => softmax::forward((*size, mask.as_deref()), node, context, out),
         Op::Mixture { outputs, width } => mixture::forward((outputs, *width), node, context, out),
         Op::Select { blocks, width } => mixture::select((blocks, *width), node, context, out),
@@ -270,6 +271,11 @@ pub(crate) fn backward(
             rows::scatter_back(context.feed.indices[index.index()], (node, context), output, sink);
         }
         Op::RowsOfGroup => rows::gather_back(context.row_group, node, output, sink),
+        Op::Reshape => {
+            if let Some(target) = sink.added(node.inputs[0]) {
+                add_to(target, output.gradient);
+            }
+        }
         Op::Reduce(reduction) => reduce::backward(*reduction, (node, context), output, sink),
         Op::LayerNorm { gain, bias, size } => {
             let op = layer_norm::Op { gain: *gain, bias: *bias, size: *size };

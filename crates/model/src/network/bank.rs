@@ -98,6 +98,11 @@ impl<'a> Bank<'a> {
         Bank { copies: None, ..*self }
     }
 
+    /// What parameters' names start with.
+    pub(crate) fn name(&self) -> &'a str {
+        self.name
+    }
+
     /// Networks per owner.
     pub(crate) fn copies(&self) -> usize {
         self.copies.unwrap_or(1)
@@ -178,6 +183,18 @@ impl Recorder<'_> {
         let routed = bank.routing == Routing::Own;
         let (groups, experts) = if routed { (scenarios, within) } else { (1, scenarios * within) };
         LinearOp { weight, bias, groups, experts: experts * matrices, source, routing: bank.routing, activation }
+    }
+
+    /// Gain and bias of a norm for each network of a bank whose rows go through all of them: `[1, networks * width]` each.
+    pub(crate) fn norm_of_bank(&mut self, bank: &Bank<'_>, layer: &str, width: usize) -> (Value, Value) {
+        let scenarios = if bank.owner.is_per_scenario() { self.scenarios() } else { 1 };
+        let networks = scenarios * bank.owner.within() * bank.copies();
+        let mut side = |what: &str, init: Init| {
+            let name = format!("{}.{layer}.{what}", bank.name);
+            let all = self.parameter(&name, vec![networks, width], init, bank.owner.scope());
+            self.graph.reshape(all, networks * width)
+        };
+        (side("gain", Init::Ones), side("bias", Init::Zeros))
     }
 
     /// The weight of a layer and its bias.

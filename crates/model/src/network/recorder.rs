@@ -10,8 +10,10 @@ pub(crate) struct Recorder<'a> {
     pub(crate) graph: &'a mut Graph,
     layout: &'a Layout,
     form: Form,
+    dense: Option<Value>,
     first_order: Option<Value>,
     input_per_task: bool,
+    loss: Option<Value>,
     crossing: Vec<String>,
     crossing_tasks: Vec<String>,
     probes: Vec<(String, Value)>,
@@ -32,8 +34,10 @@ impl<'a> Recorder<'a> {
             graph,
             layout,
             form,
+            dense: None,
             first_order: None,
             input_per_task: false,
+            loss: None,
             crossing: Vec::new(),
             crossing_tasks: Vec::new(),
             probes: Vec::new(),
@@ -51,6 +55,24 @@ impl<'a> Recorder<'a> {
             crossing_tasks: named(&self.crossing_tasks, [Scope::PerTask, Scope::PerScenarioTask]),
             probes: self.probes,
         }
+    }
+
+    pub(super) fn set_dense(&mut self, dense: Option<Value>) {
+        self.dense = dense;
+    }
+
+    /// The columns of some features in the dense input, as layers read it; for layers that read no input per task.
+    pub(crate) fn columns_of(&mut self, features: &[String]) -> Vec<Value> {
+        let Some(dense) = self.dense else { return Vec::new() };
+        let (layout, mut start, mut columns) = (self.layout, 0, Vec::new());
+        for slot in &layout.slots {
+            let width = layout.slot_width(slot);
+            if features.iter().any(|feature| feature == slot.feature()) {
+                columns.push(self.graph.slice(dense, start, width));
+            }
+            start += width;
+        }
+        columns
     }
 
     /// First-order terms of each task's logit, `[batch, tasks]`.
@@ -107,6 +129,20 @@ impl<'a> Recorder<'a> {
     /// Declares that rows of other scenarios train those parameters of this prefix that a scenario owns.
     pub(crate) fn crosses_scenarios(&mut self, prefix: &str) {
         self.crossing.push(prefix.to_owned());
+    }
+
+    /// Adds a term to the loss, so many times what it says: `[1, 1]`. What is for inference alone has none.
+    pub(crate) fn adds_to_loss(&mut self, term: Value, weight: f32) {
+        if self.form == Form::Mean {
+            return;
+        }
+        let term = self.graph.affine(term, weight, 0.0);
+        self.loss = Some(self.loss.map_or(term, |loss| self.graph.add(loss, term)));
+    }
+
+    /// What layers add to the loss.
+    pub(super) fn loss(&self) -> Option<Value> {
+        self.loss
     }
 
     /// Declares that losses of other tasks train those parameters of this prefix that a task owns.

@@ -12,16 +12,13 @@
 //! with fewer than two rows in the batch is normalised by the saved ones. Inference uses the saved ones, so that a row's
 //! score never depends on its neighbours. The paper's batches hold one scenario each; ours are mixed, and parted here.
 
-use hinet_tape::{Activation, BatchNormOp, Init, ParamSpec, Scope, Statistics, Value};
+use hinet_tape::{Init, Scope, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::config::bad;
+use crate::config::check_momentum;
 use crate::error::ModelError;
-use crate::network::{Form, Recorder};
-
-/// Added to a variance.
-const EPSILON: f32 = 1e-5;
+use crate::network::{Form, Recorder, ScenarioNorm, Told};
 
 /// STAR's partitioned normalisation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -39,51 +36,28 @@ impl Default for PartitionedNormConfig {
 
 impl PartitionedNormConfig {
     pub(super) fn check(&self) -> Result<(), ModelError> {
-        let fits = self.norm_momentum > 0.0 && self.norm_momentum <= 1.0;
-        let wrong = || bad("norm_momentum", self.norm_momentum.to_string(), "a number above 0, up to 1");
-        fits.then_some(()).ok_or_else(wrong)
+        check_momentum("norm_momentum", self.norm_momentum)
     }
 }
 
 pub(super) fn record(config: &PartitionedNormConfig, r: &mut Recorder<'_>, x: Value) -> Value {
     let (width, scenarios) = (r.width(x), r.scenarios());
-    let mut column = |name: &str, scope: Scope, init: Init, trainable: bool| {
+    let mut column = |name: &str, scope: Scope, init: Init| {
         let rows = if scope == Scope::Shared { 1 } else { scenarios };
-        let name = format!("scenario.norm.{name}");
-        r.graph.parameter(ParamSpec { name, dims: vec![rows, width], init, scope, trainable })
+        r.parameter(&format!("scenario.norm.{name}"), vec![rows, width], init, scope)
     };
-    let (gain, bias) =
-        (column("gain", Scope::Shared, Init::Ones, true), column("bias", Scope::Shared, Init::Zeros, true));
-    let own_gain = column("own_gain", Scope::PerScenario, Init::Ones, true);
-    let own_bias = column("own_bias", Scope::PerScenario, Init::Zeros, true);
-    let mean = column("mean", Scope::PerScenario, Init::Zeros, false);
-    let variance = column("variance", Scope::PerScenario, Init::Ones, false);
+    let (gain, bias) = (column("gain", Scope::Shared, Init::Ones), column("bias", Scope::Shared, Init::Zeros));
+    let own_gain = column("own_gain", Scope::PerScenario, Init::Ones);
+    let own_bias = column("own_bias", Scope::PerScenario, Init::Zeros);
+    let (mean, variance) = r.statistics_of_scenarios("scenario.norm", width);
     let (gain, bias) = (r.graph.mul(own_gain, gain), r.graph.add(own_bias, bias));
-    if r.form() == Form::Mean {
-        return mean_over_scenarios(r, x, (gain, bias), (mean, variance));
+    let norm = ScenarioNorm { gain, bias, mean, variance, momentum: config.norm_momentum };
+    if r.form() != Form::Mean {
+        return r.normalised(norm, x, Told::Own);
     }
-    let statistics = Statistics::Moving { momentum: config.norm_momentum };
-    let (gain, bias) = (Some(gain), Some(bias));
-    r.graph.batch_norm(x, BatchNormOp { gain, bias, mean, variance, statistics, per_group: true, epsilon: EPSILON })
-}
-
-/// The mean of what each scenario's normalisation makes of a row. Each is linear in x, so it is one factor and one
-/// offset per column, which do not depend on the row.
-fn mean_over_scenarios(
-    r: &mut Recorder<'_>,
-    x: Value,
-    (gain, bias): (Value, Value),
-    (mean, variance): (Value, Value),
-) -> Value {
-    let graph = &mut *r.graph;
-    let variance = graph.affine(variance, 1.0, EPSILON);
-    let log_deviation = graph.activate(variance, Activation::Log);
-    let log_deviation = graph.affine(log_deviation, 0.5, 0.0);
-    let deviation = graph.activate(log_deviation, Activation::Exp);
-    let factor = graph.div(gain, deviation);
-    let moved = graph.mul(factor, mean);
-    let offset = graph.sub(bias, moved);
-    let (factor, offset) = (graph.mean_rows(factor), graph.mean_rows(offset));
-    let scaled = graph.mul(x, factor);
-    graph.add(scaled, offset)
+    // The mean of what each scenario makes of a row is one factor and one offset per column.
+    let (factor, offset) = r.factor_and_offset(norm);
+    let (factor, offset) = (r.graph.mean_rows(factor), r.graph.mean_rows(offset));
+    let scaled = r.graph.mul(x, factor);
+    r.graph.add(scaled, offset)
 }

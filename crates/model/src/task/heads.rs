@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::TaskOutput;
 use crate::config::bad;
 use crate::error::ModelError;
-use crate::network::{Bank, Form, Output, Owner, Reads, Recorder, Stack, blocks};
+use crate::network::{Bank, Form, Output, Owner, Reads, Recorder, Stack, Told, blocks};
 
 /// Who owns the heads and the shared experts of a task layer. A head is what is learnt for one task alone: its
 /// experts, gate and tower.
@@ -70,6 +70,22 @@ impl Heads {
     /// The same heads where each row goes through those of every scenario, whatever the form.
     pub(super) fn of_every_scenario(&self, r: &Recorder<'_>) -> Heads {
         Heads { views: r.scenarios(), routing: Routing::All, ..self.clone() }
+    }
+
+    /// From the logits of heads that tasks own, in a network that is told the scenario, to probabilities of tasks. A row of
+    /// an unknown scenario has the mean of its probabilities in every scenario.
+    ///
+    /// # Shapes
+    /// - `logits`: records `[batch, heads]` for one telling
+    pub(super) fn told_each_scenario(
+        &self,
+        r: &mut Recorder<'_>,
+        mut logits: impl FnMut(&mut Recorder<'_>, Told) -> Value,
+    ) -> TaskOutput {
+        let made: Vec<Value> = r.tellings().into_iter().map(|told| logits(r, told)).collect();
+        let heads = Heads { views: made.len(), ..self.clone() };
+        let made = r.graph.concat(&made);
+        heads.finish(r, made)
     }
 
     /// Some of these heads alone: networks of their own for each of them, beside its tower.

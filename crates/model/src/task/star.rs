@@ -16,7 +16,7 @@
 //! has a star of its own, unless `star_per_task` is off and tasks part in the last layer only.
 
 use hinet_data::Layout;
-use hinet_tape::{Activation, Init, Scope, Value};
+use hinet_tape::{Activation, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -25,7 +25,7 @@ use super::heads::{Heads, ProductConfig, TaskScope, check_products};
 use super::tower::LOGIT;
 use crate::config::{bad, check_rate, check_units, check_width};
 use crate::error::ModelError;
-use crate::network::{Bank, Layer, Owner, Reads, Recorder, Stack};
+use crate::network::{Bank, Layer, Owner, Reads, Recorder, Stack, Told};
 
 /// STAR's topology. The paper's sizes are not given; those here are those of an expert and a tower of HiNet.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -115,9 +115,7 @@ fn auxiliary(config: &StarConfig, r: &mut Recorder<'_>, heads: &Heads, input: Va
     };
     let reads = if config.star_per_task { Reads::Own } else { Reads::Everything };
     let bank = Bank::one("task.aux", owner);
-    let dims = vec![r.scenarios(), config.aux_scenario_dim];
-    let init = Init::TruncatedNormal { std: 1.0 / (config.aux_scenario_dim as f32).sqrt() };
-    let scenarios = r.parameter("task.aux.embedding", dims, init, Scope::PerScenario);
+    let scenarios = r.scenario_embedding("task.aux", config.aux_scenario_dim);
     let hidden = Layer { outer: config.aux_width, bias: true, activation: Activation::Identity };
     let of_row = r.linear(&bank, "0", input, (Reads::Everything, hidden));
     let of_scenario = r.linear(&bank, "scenario", scenarios, (Reads::Everything, Layer { bias: false, ..hidden }));
@@ -132,7 +130,7 @@ fn auxiliary(config: &StarConfig, r: &mut Recorder<'_>, heads: &Heads, input: Va
     let count = heads.views();
     let views: Vec<Value> = (0..count)
         .map(|view| {
-            let of_scenario = r.row(of_scenario, count, view);
+            let of_scenario = r.told(of_scenario, Told::Of(view));
             of_view(r, of_scenario)
         })
         .collect();

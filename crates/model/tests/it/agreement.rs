@@ -113,15 +113,20 @@ fn gradients_agree_with_differences_of_plain_loops() {
     // Attention through which no gradient flows has another gradient than its differences.
     let cases = cases::all().into_iter().filter(|(name, _)| !name.contains("without gradient"));
     for (name, config) in cases {
+        // So has what a stopped gate reads: x, or the scenario layer below it. The gate itself learns as all else does.
+        let stopped = name.contains("stopped gate");
+        if stopped && name.starts_with("hinet") {
+            continue;
+        }
         let rows = Rows::of(&layout, &config, &[2, 2]);
         for form in forms(&config).into_iter().filter(|form| *form != Form::Mean) {
             let mut runner = Runner::new(&layout, &config, form);
-            check_gradients(&mut runner, &config, &rows, &format!("{name}, {form:?}"));
+            check_gradients(&mut runner, &config, &rows, (&format!("{name}, {form:?}"), !stopped));
         }
     }
 }
 
-fn check_gradients(runner: &mut Runner, config: &ModelConfig, rows: &Rows, place: &str) {
+fn check_gradients(runner: &mut Runner, config: &ModelConfig, rows: &Rows, (place, of_x): (&str, bool)) {
     const STEP: f64 = 1e-6;
     let size = rows.count() * runner.network.columns();
     let targets: Vec<f32> = (0..size).map(|at| f32::from(u8::from(noise(at as u64) > 0.0))).collect();
@@ -147,7 +152,7 @@ fn check_gradients(runner: &mut Runner, config: &ModelConfig, rows: &Rows, place
             close(&[got], &[(above - below) / (2.0 * STEP)], 1e-4, &what);
         }
     }
-    for at in 0..x.len() {
+    for at in (0..x.len()).filter(|_| of_x) {
         let mut moved = |step: f64| {
             x[at] += step;
             data.loss(&oracle, &x, &still)

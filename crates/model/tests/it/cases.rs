@@ -1,10 +1,11 @@
 //! Small models that together use every option of every layer.
 
 use hinet_model::{
-    AitmConfig, CgcConfig, CgcGate, ConcatOrder, Counterfactual, CrossStitchConfig, DbmtlConfig, DependsConfig,
-    EsmmConfig, Gates, HinetConfig, HmoeConfig, InputNorm, LinearConfig, Mix, MmoeConfig, ModelConfig, ProductConfig,
-    SanGate, SanQuery, ScenarioLayerConfig, SnrConfig, SnrRouting, StarConfig, Tables, TaskLayerConfig, TaskScope,
-    TowerConfig,
+    AdasparseConfig, Aesm2ScenarioConfig, Aesm2TaskConfig, AitmConfig, ApgCondition, ApgConfig, Backbone, CgcConfig,
+    CgcGate, ConcatOrder, Counterfactual, CrossStitchConfig, DbmtlConfig, DependsConfig, EpnetConfig, EsmmConfig,
+    Gates, HamurConfig, HinetConfig, HmoeConfig, InputNorm, LinearConfig, M2mConfig, M3oeConfig, Mix, MmoeConfig,
+    ModelConfig, PpnetConfig, ProductConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig, SnrConfig,
+    SnrRouting, StarConfig, StarTransformConfig, Tables, TaskLayerConfig, TaskScope, TowerConfig,
 };
 
 /// Tasks of every case.
@@ -57,6 +58,13 @@ pub(crate) fn scenario_layers() -> Vec<(&'static str, ScenarioLayerConfig)> {
     let mut layers: Vec<_> =
         layers.into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Hinet(config))).collect();
     layers.push(("partitioned norm", ScenarioLayerConfig::PartitionedNorm(Default::default())));
+    layers.extend(sarnet().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Sarnet(config))));
+    layers.extend(adasparse().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Adasparse(config))));
+    layers.extend(apg().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Apg(config))));
+    layers.extend(hamur().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Hamur(config))));
+    layers.push(("star transform", ScenarioLayerConfig::StarTransform(StarTransformConfig { transform_width: 4 })));
+    layers.extend(aesm2_scenario().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Aesm2(config))));
+    layers.extend(epnet().into_iter().map(|(name, config)| (name, ScenarioLayerConfig::Epnet(config))));
     layers
 }
 
@@ -77,6 +85,7 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
     ];
     let (towers, mmoe) = (towers(), mmoe());
     let mut layers = Vec::new();
+    let ppnet = ppnet();
     for task_scope in scopes {
         let scoped = |name: &str| format!("{name}, scope {task_scope:?}");
         layers
@@ -91,9 +100,15 @@ pub(crate) fn task_layers() -> Vec<(String, TaskLayerConfig)> {
                 (scoped(name), TaskLayerConfig::Mmoe(MmoeConfig { task_scope, ..config.clone() }))
             }),
         );
+        layers.extend(ppnet.iter().map(|(name, config)| {
+            (scoped(name), TaskLayerConfig::Ppnet(PpnetConfig { task_scope, ..config.clone() }))
+        }));
         layers.extend(scoped_related(task_scope).into_iter().map(|(name, layer)| (scoped(name), layer)));
     }
     layers.extend(hmoe().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Hmoe(config))));
+    layers.extend(m2m().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::M2m(config))));
+    layers.extend(m3oe().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::M3oe(config))));
+    layers.extend(aesm2_task().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Aesm2(config))));
     layers.extend(star().into_iter().map(|(name, config)| (name.to_owned(), TaskLayerConfig::Star(config))));
     layers
 }
@@ -151,6 +166,173 @@ fn star() -> Vec<(&'static str, StarConfig)> {
     ]
 }
 
+fn epnet() -> Vec<(&'static str, EpnetConfig)> {
+    let epnet = EpnetConfig { scenario_dim: 2, ep_gate_width: 3, ..EpnetConfig::default() };
+    vec![("epnet with a stopped gate", epnet.clone()), ("epnet", EpnetConfig { ep_stop_gradient: false, ..epnet })]
+}
+
+fn sarnet() -> Vec<(&'static str, SarnetConfig)> {
+    let sarnet = SarnetConfig { scenario_experts: 2, shared_experts: 3, units: vec![4, 3], ..SarnetConfig::default() };
+    vec![
+        ("sarnet", sarnet.clone()),
+        ("sarnet without shared experts", SarnetConfig { shared_experts: 0, units: vec![3], ..sarnet.clone() }),
+        ("sarnet without experts of scenarios", SarnetConfig { scenario_experts: 0, ..sarnet }),
+    ]
+}
+
+fn adasparse() -> Vec<(&'static str, AdasparseConfig)> {
+    let fused = AdasparseConfig { scenario_dim: 2, units: vec![4, 3], ..AdasparseConfig::default() };
+    let sharp = AdasparseConfig { prune_alpha: 3.0, prune_beta: 1.5, ..fused.clone() };
+    vec![
+        ("adasparse, scaled", AdasparseConfig { pruning: Pruner::Scale, ..sharp.clone() }),
+        (
+            "adasparse, fused and without gradient of the step",
+            AdasparseConfig { prune_threshold: 0.5, ..sharp.clone() },
+        ),
+        (
+            "adasparse, binarised and without gradient of the step",
+            AdasparseConfig { pruning: Pruner::Binarise, ..sharp },
+        ),
+        // Nothing is below the threshold: the step is not met.
+        ("adasparse, fused", AdasparseConfig { prune_threshold: 1e-6, ..fused }),
+    ]
+}
+
+fn apg() -> Vec<(&'static str, ApgConfig)> {
+    let apg = ApgConfig {
+        scenario_dim: 2,
+        units: vec![4, 3],
+        apg_condition_units: vec![3],
+        apg_rank: 2,
+        ..ApgConfig::default()
+    };
+    let row = ApgConfig { apg_condition: ApgCondition::Row, ..apg.clone() };
+    let deep = vec![3, 2];
+    vec![
+        ("apg", apg.clone()),
+        ("apg with a deep condition", ApgConfig { apg_condition_units: deep.clone(), units: vec![3], ..apg }),
+        ("apg by row", row.clone()),
+        ("apg by row with a deep condition", ApgConfig { apg_condition_units: deep, ..row }),
+    ]
+}
+
+fn hamur() -> Vec<(&'static str, HamurConfig)> {
+    let hamur = HamurConfig {
+        units: vec![4, 3],
+        hyper_units: vec![3],
+        adapter_rank: 2,
+        adapter_units: 3,
+        ..HamurConfig::default()
+    };
+    vec![
+        ("hamur", hamur.clone()),
+        ("hamur over a shared backbone", HamurConfig { adapter_backbone: Backbone::Shared, ..hamur.clone() }),
+        ("hamur with a linear hyper-network", HamurConfig { hyper_units: Vec::new(), units: vec![3], ..hamur }),
+    ]
+}
+
+fn m2m() -> Vec<(&'static str, M2mConfig)> {
+    let m2m = M2mConfig {
+        m2m_scenario_dim: 2,
+        m2m_known_units: vec![3],
+        experts: 3,
+        expert_units: vec![4, 3],
+        m2m_task_dim: 2,
+        m2m_attention_units: vec![3],
+        tower_units: vec![2],
+        ..M2mConfig::default()
+    };
+    vec![
+        ("m2m", m2m.clone()),
+        ("m2m without hidden knowledge", M2mConfig { m2m_known_units: Vec::new(), ..m2m.clone() }),
+        ("m2m of two layers each", M2mConfig { m2m_attention_units: vec![3, 2], m2m_tower_layers: 2, ..m2m.clone() }),
+        ("m2m without meta tower", M2mConfig { m2m_tower_layers: 0, tower_units: Vec::new(), ..m2m.clone() }),
+        ("m2m with a product and fewer heads", M2mConfig { product: order_of_both(), ..m2m }),
+    ]
+}
+
+fn aesm2_scenario() -> Vec<(&'static str, Aesm2ScenarioConfig)> {
+    // The oracle's loss is the cross-entropy alone.
+    let aesm2 = Aesm2ScenarioConfig {
+        scenario_dim: 2,
+        select_experts: 5,
+        units: vec![4, 3],
+        select_divergence: 0.0,
+        ..Aesm2ScenarioConfig::default()
+    };
+    vec![
+        ("aesm2", aesm2.clone()),
+        ("aesm2 of specific experts", Aesm2ScenarioConfig { select_shared: 0, ..aesm2.clone() }),
+        ("aesm2 of shared experts", Aesm2ScenarioConfig { select_specific: 0, select_shared: 3, ..aesm2.clone() }),
+        ("aesm2 of all experts", Aesm2ScenarioConfig { select_shared: 5, units: vec![3], ..aesm2 }),
+    ]
+}
+
+fn aesm2_task() -> Vec<(&'static str, Aesm2TaskConfig)> {
+    let aesm2 = Aesm2TaskConfig {
+        indicator_scenario_dim: 2,
+        indicator_task_dim: 3,
+        experts: 5,
+        expert_units: vec![6, 5],
+        task_divergence: 0.0,
+        tower_units: vec![4],
+        ..Aesm2TaskConfig::default()
+    };
+    vec![
+        ("aesm2", aesm2.clone()),
+        ("aesm2 of specific experts", Aesm2TaskConfig { task_shared: 0, ..aesm2.clone() }),
+        ("aesm2 with a product and fewer heads", Aesm2TaskConfig { product: order_of_both(), ..aesm2 }),
+    ]
+}
+
+fn m3oe() -> Vec<(&'static str, M3oeConfig)> {
+    let m3oe = M3oeConfig { experts: 3, expert_units: vec![4, 3], tower_units: vec![2], ..M3oeConfig::default() };
+    vec![
+        ("m3oe with a stopped gate", m3oe.clone()),
+        ("m3oe with a stopped gate and a product", M3oeConfig { product: order_after_click(), ..m3oe.clone() }),
+        ("m3oe of one gate", M3oeConfig { experts: 1, product: order_of_both(), ..m3oe }),
+    ]
+}
+
+fn ppnet() -> Vec<(&'static str, PpnetConfig)> {
+    let stopped = PpnetConfig { pp_gate_width: 3, tower_units: vec![4, 2], ..PpnetConfig::default() };
+    let ppnet = PpnetConfig { pp_stop_gradient: false, ..stopped.clone() };
+    vec![
+        ("ppnet", ppnet.clone()),
+        ("ppnet with a prior", PpnetConfig { priors: vec!["id".into()], ..ppnet.clone() }),
+        ("ppnet with priors", PpnetConfig { priors: vec!["numbers".into(), "id".into()], ..ppnet.clone() }),
+        ("ppnet of linear towers", PpnetConfig { tower_units: Vec::new(), ..ppnet.clone() }),
+        ("ppnet with a product and fewer heads", PpnetConfig { product: order_of_both(), ..ppnet }),
+        ("ppnet with a stopped gate", PpnetConfig { priors: vec!["ids".into()], ..stopped }),
+    ]
+}
+
+/// Pairs of layers of different papers that each condition on the scenario, or read what does.
+fn pairs() -> Vec<(String, ModelConfig)> {
+    let epnet = || ScenarioLayerConfig::Epnet(epnet().remove(1).1);
+    let model = |scenario, task| ModelConfig { scenario, task, ..ModelConfig::default() };
+    vec![
+        ("epnet with cgc".to_owned(), model(epnet(), TaskLayerConfig::Cgc(cgc()))),
+        (
+            "epnet with cgc of two levels".to_owned(),
+            model(epnet(), TaskLayerConfig::Cgc(CgcConfig { cgc_levels: 2, ..cgc() })),
+        ),
+        ("epnet with m2m".to_owned(), model(epnet(), TaskLayerConfig::M2m(m2m().remove(0).1))),
+        (
+            "adasparse with m2m".to_owned(),
+            model(ScenarioLayerConfig::Adasparse(adasparse().remove(0).1), TaskLayerConfig::M2m(m2m().remove(0).1)),
+        ),
+        (
+            "aesm2 with ppnet".to_owned(),
+            model(
+                ScenarioLayerConfig::Aesm2(aesm2_scenario().remove(0).1),
+                TaskLayerConfig::Ppnet(ppnet().remove(1).1),
+            ),
+        ),
+        ("epnet with ppnet".to_owned(), model(epnet(), TaskLayerConfig::Ppnet(ppnet().remove(1).1))),
+    ]
+}
+
 /// A task layer with its funnel named, where it has one: three tasks leave it open.
 pub(crate) fn with_funnel(mut task: TaskLayerConfig) -> TaskLayerConfig {
     let funnel = TASKS.map(str::to_owned).to_vec();
@@ -165,6 +347,10 @@ pub(crate) fn with_funnel(mut task: TaskLayerConfig) -> TaskLayerConfig {
         | TaskLayerConfig::CrossStitch(_)
         | TaskLayerConfig::Dbmtl(_)
         | TaskLayerConfig::Snr(_)
+        | TaskLayerConfig::Ppnet(_)
+        | TaskLayerConfig::M2m(_)
+        | TaskLayerConfig::M3oe(_)
+        | TaskLayerConfig::Aesm2(_)
         | TaskLayerConfig::Linear(_) => {}
     }
     task
@@ -328,6 +514,7 @@ pub(crate) fn all() -> Vec<(String, ModelConfig)> {
     let norms = [InputNorm::None, InputNorm::LayerNorm, InputNorm::BatchNorm, InputNorm::FrozenAffine];
     let tower = || TaskLayerConfig::Tower(TowerConfig { tower_units: vec![2], ..TowerConfig::default() });
     let mut all = inputs();
+    all.extend(pairs());
     for input_norm in norms {
         let scenario = ScenarioLayerConfig::Identity(Default::default());
         all.push((

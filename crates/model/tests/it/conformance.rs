@@ -189,8 +189,11 @@ fn only_a_network_without_scenario_layer_and_heads_of_their_own_ignores_the_scen
         let width = here.width();
         here.x.copy_within(..width, width);
         let scores = Runner::new(&layout, &config, Form::Own).scores(&here);
-        let blind =
-            matches!(config.scenario, ScenarioLayerConfig::Identity(_)) && !config.task.has_heads_per_scenario();
+        // A task layer may be told the scenario without having heads for each.
+        let told = matches!(config.task, TaskLayerConfig::M2m(_) | TaskLayerConfig::Aesm2(_));
+        let blind = matches!(config.scenario, ScenarioLayerConfig::Identity(_))
+            && !config.task.has_heads_per_scenario()
+            && !told;
         assert_eq!(scores[..3] == scores[3..], blind, "{name}: {scores:?}");
     }
 }
@@ -291,6 +294,52 @@ fn formula(preset: &str, (d, s, t): (usize, usize, usize)) -> usize {
         "single_task" => t * mlp(d, &[128, 64, 32, 1]),
         "single_scenario" => s * mlp(d, &[128, 64]) + tower(64),
         "logistic" => t * mlp(d - 2, &[1]),
+        other => formula_where_scenarios_are_told(other, (d, s, t)),
+    }
+}
+
+/// As [`formula`], of models that condition on the scenario.
+fn formula_where_scenarios_are_told(preset: &str, (d, s, t): (usize, usize, usize)) -> usize {
+    match preset {
+        "pepnet" => {
+            let epnet = 16 * s + 16 * 64 + mlp(d, &[64, d]);
+            let gate = |out: usize| mlp(d, &[64]) + t * mlp(64, &[out]);
+            epnet + [d, 128, 64, 32].map(gate).iter().sum::<usize>() + t * mlp(d, &[128, 64, 32, 1])
+        }
+        "m2m" => {
+            // A made layer has a weight for each of 16 things known and one more.
+            let made = |inner: usize, outer: usize, bias: bool| 17 * (inner * outer + if bias { outer } else { 0 });
+            let attention = made(64, 32, false) + made(16, 32, true) + 16 * t + 32;
+            let known = 16 * s + mlp(16, &[16]);
+            known + 6 * mlp(d, &[128, 64]) + attention + made(64, 64, true) + t * mlp(64, &[32, 1])
+        }
+        "sarnet" => {
+            let experts = (2 * s + 4) * mlp(d, &[128, 64]);
+            2 * s * d + experts + s * mlp(d, &[6]) + t * mlp(64, &[32, 1])
+        }
+        "adasparse" => {
+            let pruners: usize = [d, 128, 64].iter().map(|width| mlp(width + 16, &[*width])).sum();
+            16 * s + pruners + mlp(d, &[128, 64]) + t * mlp(64, &[32, 1])
+        }
+        "apg" => {
+            let made = |inner: usize, outer: usize| 16 * inner + 33 * 16 * 16 + mlp(16, &[outer]);
+            16 * s + mlp(16, &[32]) + made(d, 128) + made(128, 64) + t * mlp(64, &[32, 1])
+        }
+        "hamur" => {
+            let cell = |width: usize| 2 * 16 * (width + 32) + 32 + 2 * s * width;
+            mlp(d, &[64, 16 * 16]) + s * mlp(d, &[128, 64]) + cell(128) + cell(64) + t * mlp(64, &[32, 1])
+        }
+        "m3oe" => {
+            // Each layer of an expert has a gain and a bias too.
+            let experts = (4 + s + t) * (mlp(128, &[128, 64]) + 2 * (128 + 64));
+            let transform = (s + 2) * mlp(d, &[128]);
+            transform + experts + s * t * (4 * 128 + mlp(64, &[32, 1])) + 4
+        }
+        "aesm2" => {
+            let scenarios = 16 * s + 8 * mlp(d, &[128, 64]) + s * mlp(d + 16, &[8]);
+            let gates = 16 * s + 16 * t + t * mlp(64 + 16 + 16, &[8]);
+            scenarios + gates + 8 * mlp(64, &[64]) + t * mlp(64, &[32, 1])
+        }
         other => panic!("a formula for `{other}`"),
     }
 }

@@ -18,6 +18,7 @@ mod owners;
 mod plan;
 mod related;
 mod requests;
+mod told;
 
 #[path = "../../../../tests/support/skip.rs"]
 mod skip;

@@ -1,7 +1,13 @@
 //! Every layer as plain loops over one row in double precision, written from the papers' equations and the names and
 //! dims of parameters alone.
 
+mod adasparse;
+mod aesm2;
+mod generated;
+mod m3oe;
+mod pepnet;
 mod related;
+mod sarnet;
 
 pub(crate) use related::Row;
 
@@ -39,7 +45,8 @@ impl<'a> Oracle<'a> {
             None => {
                 let (deep, first) = self.input(x, 0);
                 let c = self.scenario_layer(&deep, None);
-                let all: Vec<Vec<f64>> = (0..self.scenarios).map(|view| self.task_layer((&c, &first), view)).collect();
+                let all = (0..self.scenarios).map(|view| self.task_layer(&deep, (&c, &first), view));
+                let all: Vec<Vec<f64>> = all.collect();
                 (0..self.tasks.len()).map(|task| mean(all.iter().map(|p| p[task]))).collect()
             }
         }
@@ -48,7 +55,7 @@ impl<'a> Oracle<'a> {
     /// As [`Oracle::score`], with the heads of scenario `view`.
     pub(crate) fn score_by_heads_of(&self, x: &[f64], own: usize, view: usize) -> Vec<f64> {
         let (deep, first) = self.input(x, own);
-        self.task_layer((&self.scenario_layer(&deep, Some(own)), &first), view)
+        self.task_layer(&deep, (&self.scenario_layer(&deep, Some(own)), &first), view)
     }
 
     /// What layers read, normalised, and the first-order term of each task's logit. The first two columns (of each copy)
@@ -107,24 +114,37 @@ impl<'a> Oracle<'a> {
         match &self.config.scenario {
             ScenarioLayerConfig::Hinet(config) => self.hinet(config, x, scenario),
             ScenarioLayerConfig::Identity(IdentityConfig {}) => x.to_vec(),
-            ScenarioLayerConfig::PartitionedNorm(_) => match scenario {
-                Some(own) => self.partitioned_norm(x, own),
-                None => {
-                    let all: Vec<Vec<f64>> = (0..self.scenarios).map(|own| self.partitioned_norm(x, own)).collect();
-                    mix(&vec![1.0 / self.scenarios as f64; self.scenarios], &all)
-                }
-            },
+            ScenarioLayerConfig::PartitionedNorm(_) => self.each(scenario, |own| self.partitioned_norm(x, own)),
+            ScenarioLayerConfig::Epnet(_) => self.each(scenario, |own| self.epnet(x, own)),
+            ScenarioLayerConfig::StarTransform(_) => self.each(scenario, |own| self.star_transform(x, own)),
+            ScenarioLayerConfig::Aesm2(config) => self.each(scenario, |own| self.aesm2_scenario(config, x, own).0),
+            ScenarioLayerConfig::Sarnet(config) => self.each(scenario, |own| self.sarnet(config, x, own)),
+            ScenarioLayerConfig::Adasparse(config) => self.each(scenario, |own| self.adasparse(config, x, own)),
+            ScenarioLayerConfig::Apg(config) => self.each(scenario, |own| self.apg(config, x, own)),
+            ScenarioLayerConfig::Hamur(config) => self.each(scenario, |own| self.hamur(config, x, own)),
         }
     }
 
-    /// What a task layer reads: the scenario layer's columns, and the first-order term of each task.
-    fn task_layer(&self, read: (&[f64], &[f64]), view: usize) -> Vec<f64> {
+    /// What a row is in its scenario; if that is unknown, the mean over all.
+    fn each(&self, scenario: Option<usize>, of: impl Fn(usize) -> Vec<f64>) -> Vec<f64> {
+        let all = || {
+            mix(&vec![1.0 / self.scenarios as f64; self.scenarios], &(0..self.scenarios).map(&of).collect::<Vec<_>>())
+        };
+        scenario.map_or_else(all, &of)
+    }
+
+    /// From the dense input and what a task layer reads: the scenario layer's columns, and the first-order term of each task.
+    fn task_layer(&self, deep: &[f64], read: (&[f64], &[f64]), view: usize) -> Vec<f64> {
         match &self.config.task {
             TaskLayerConfig::Cgc(config) => self.cgc(config, read, view),
             TaskLayerConfig::Tower(config) => self.tower(config, read, view),
             TaskLayerConfig::Mmoe(config) => self.mmoe(config, read, view),
             TaskLayerConfig::Hmoe(config) => self.hmoe(config, read, view),
             TaskLayerConfig::Star(config) => self.star(config, read, view),
+            TaskLayerConfig::Ppnet(config) => self.ppnet(config, deep, read, view),
+            TaskLayerConfig::M2m(config) => self.m2m(config, read, view),
+            TaskLayerConfig::M3oe(config) => self.m3oe(config, read, view),
+            TaskLayerConfig::Aesm2(config) => self.aesm2_task(config, read, view).0,
             TaskLayerConfig::Esmm(config) => self.esmm(config, read, view),
             TaskLayerConfig::Aitm(config) => self.aitm(config, read, view),
             TaskLayerConfig::CrossStitch(config) => self.cross_stitch(config, read, view),

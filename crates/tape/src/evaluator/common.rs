@@ -42,7 +42,9 @@ fn of_node(node: &Node, before: &[Vec<bool>]) -> Vec<bool> {
         Op::Input { .. } | Op::Parameter { .. } | Op::Constant { .. } | Op::Linear(_) | Op::Mixture { .. } => {
             vec![false; width]
         }
-        Op::Select { .. } | Op::GatherRows { .. } | Op::ScatterRows { .. } | Op::Reduce(_) => vec![false; width],
+        Op::Reshape | Op::Select { .. } | Op::GatherRows { .. } | Op::ScatterRows { .. } | Op::Reduce(_) => {
+            vec![false; width]
+        }
         Op::BceWithLogits | Op::Nll => vec![false; width],
     }
 }

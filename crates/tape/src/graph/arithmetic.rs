@@ -120,6 +120,16 @@ impl Graph {
         self.push(Op::RowsOfGroup, vec![table], Rows::Batch, shape.width)
     }
 
+    /// The elements of x, whose rows are fixed, in their order, as rows of `width` columns.
+    pub fn reshape(&mut self, x: Value, width: usize) -> Value {
+        let shape = self.shape(x);
+        assert!(
+            shape.rows != Rows::Batch && width > 0 && shape.len(0).is_multiple_of(width),
+            "reshape: {shape} to rows of {width}"
+        );
+        self.push(Op::Reshape, vec![x], Rows::Fixed(shape.len(0) / width), width)
+    }
+
     /// Sum over the columns of each row: `[rows, 1]`.
     pub fn sum_columns(&mut self, x: Value) -> Value {
         self.reduce(Reduction::SumColumns, x)

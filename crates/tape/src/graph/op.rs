@@ -64,6 +64,8 @@ pub enum Op {
     },
     /// The row of the row's own group. Inputs: a table of one row per group.
     RowsOfGroup,
+    /// The same elements in rows of another width. Inputs: x, of fixed rows.
+    Reshape,
     /// Elementwise arithmetic with broadcasting. Inputs: a, b.
     Binary(Binary),
     /// `scale * x + offset`. Inputs: x.
@@ -189,6 +191,8 @@ pub enum Activation {
     Exp,
     /// Natural logarithm; minus infinity at 0.
     Log,
+    /// 1 where x is above 0, else 0; the derivative is 0 everywhere.
+    Step,
 }
 
 /// Elementwise arithmetic.

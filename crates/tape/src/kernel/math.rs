@@ -93,13 +93,21 @@ pub(crate) fn apply(activation: Activation, x: f32) -> f32 {
         Activation::Log1mExp => log1m_exp(x),
         Activation::Exp => exp(x),
         Activation::Log => x.ln(),
+        Activation::Step => {
+            if x > 0.0 {
+                1.0
+            } else {
+                0.0
+            }
+        }
     }
 }
 
 /// Whether [`slope`] is right when given the result in place of x.
 pub(crate) fn slope_from_result(activation: Activation) -> bool {
     match activation {
-        Activation::Identity | Activation::Relu | Activation::Sigmoid | Activation::Tanh | Activation::Exp => true,
+        Activation::Identity | Activation::Relu | Activation::Sigmoid => true,
+        Activation::Tanh | Activation::Exp | Activation::Step => true,
         Activation::LeakyRelu(slope) => slope > 0.0,
         Activation::Gelu | Activation::Silu | Activation::LogSigmoid | Activation::Log1mExp | Activation::Log => false,
     }
@@ -145,6 +153,7 @@ pub(crate) fn slope(activation: Activation, x: f32, y: f32) -> f32 {
         }
         Activation::Exp => y,
         Activation::Log => 1.0 / x,
+        Activation::Step => 0.0,
     }
 }
 

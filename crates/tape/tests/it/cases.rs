@@ -107,7 +107,7 @@ fn linears() -> Vec<Case> {
     cases
 }
 
-const ACTIVATIONS: [Activation; 12] = [
+const ACTIVATIONS: [Activation; 13] = [
     Activation::Identity,
     Activation::Relu,
     Activation::LeakyRelu(0.1),
@@ -120,6 +120,7 @@ const ACTIVATIONS: [Activation; 12] = [
     Activation::Log1mExp,
     Activation::Exp,
     Activation::Log,
+    Activation::Step,
 ];
 
 fn activations() -> Vec<Case> {
@@ -200,6 +201,13 @@ fn columns_and_rows() -> Vec<Case> {
         case("rows_of_group", |g| {
             let table = param(g, "table", &[GROUPS, 3]);
             g.rows_of_group(table)
+        }),
+        case("reshape: matrices of each group made of what is known of it", |g| {
+            let (known, make) = (param(g, "known", &[GROUPS, 2]), param(g, "make", &[2, 12]));
+            let made = g.linear(known, LinearOp::plain(make));
+            let weight = g.reshape(made, 3);
+            let x = g.input("x", 4, true);
+            g.linear(x, LinearOp { groups: GROUPS, routing: Routing::Own, ..LinearOp::plain(weight) })
         }),
         case("reductions", |g| {
             let x = g.input("x", 3, true);

@@ -175,10 +175,10 @@ fn dropped(graph: &Graph, params: &Params, feed: &Feed<'_>, mode: Mode) -> Vec<V
         let slot = graph.inputs().iter().position(|input| *input == node.inputs[0]);
         let x = slot.map_or(tape.value(node.inputs[0]), |slot| feed.inputs[slot]);
         let pairs = x.iter().zip(tape.value(value)).map(|(x, y)| (f64::from(*x), f64::from(*y)));
-        match node.op {
-            Op::Concrete { temperature, .. } => pairs.map(|(x, y)| y * f64::from(temperature) - x).collect(),
-            _ => pairs.map(|(x, y)| if x == 0.0 { 0.0 } else { (y / x * 1e6).round() / 1e6 }).collect(),
+        if let Op::Concrete { temperature, .. } = node.op {
+            return pairs.map(|(x, y)| y * f64::from(temperature) - x).collect();
         }
+        pairs.map(|(x, y)| if x == 0.0 { 0.0 } else { (y / x * 1e6).round() / 1e6 }).collect()
     });
     chosen.collect()
 }

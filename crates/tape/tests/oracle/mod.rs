@@ -103,7 +103,7 @@ fn compute(inputs: &Inputs<'_>, index: usize, node: &Node, values: &Values) -> V
                 .collect(),
             Mode::Infer => of(0).clone(),
         },
-        Op::StopGradient => of(0).clone(),
+        Op::StopGradient | Op::Reshape => of(0).clone(),
         Op::Softmax { size, mask } => softmax(inputs, node, (*size, mask.as_deref()), of(0)),
         Op::Mixture { outputs, width: part } => each(&|r, c| {
             let gate = node.inputs[0];
@@ -192,6 +192,7 @@ pub(crate) fn activate(activation: Activation, x: f64) -> f64 {
         Activation::Log1mExp => (-x.min(0.0).exp()).ln_1p(),
         Activation::Exp => x.exp(),
         Activation::Log => x.ln(),
+        Activation::Step => f64::from(u8::from(x > 0.0)),
     }
 }
 

@@ -97,7 +97,7 @@ fn compute(node: &NodeProto, values: &HashMap<String, Rc<Tensor>>) -> Result<Vec
         "Add" | "Sub" | "Mul" | "Div" | "Min" => arithmetic::binary(&call).map(one),
         "Less" | "Equal" => arithmetic::compare(&call).map(one),
         "Where" => arithmetic::choose(&call).map(one),
-        "Relu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Softplus" | "Exp" | "Log" | "Neg" => {
+        "Relu" | "LeakyRelu" | "Sigmoid" | "Tanh" | "Softplus" | "Exp" | "Log" | "Neg" | "Sign" => {
             arithmetic::unary(&call).map(one)
         }
         "Identity" => Ok(one(call.input(0)?.clone())),

@@ -148,7 +148,7 @@ impl Translation<'_, '_> {
             Op::Dropout { .. } | Op::Concrete { .. } | Op::StopGradient => self.moving(node.inputs[0]),
             Op::Input { .. } => return Err(refused(node, "a score has one dense input")),
             Op::GatherRows { .. } | Op::ScatterRows { .. } => return Err(refused(node, "a score has no row numbers")),
-            Op::Reduce(Reduction::SumRows | Reduction::MeanRows) => return Err(refused(node, MANY_ROWS)),
+            Op::Reshape | Op::Reduce(Reduction::SumRows | Reduction::MeanRows) => return Err(refused(node, MANY_ROWS)),
             Op::BceWithLogits | Op::Nll => return Err(refused(node, "a loss is no part of a score")),
             Op::Parameter { .. } | Op::Constant { .. } => unreachable!("the batch does not change it"),
         })

@@ -1,6 +1,6 @@
 //! SAN, the scenario-aware attentive network: how much each scenario listens to each other one.
 
-use hinet_tape::{Activation, Init, Routing, Scope, Value};
+use hinet_tape::{Activation, Routing, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -40,10 +40,7 @@ pub enum SanGate {
 ///   row is the query
 pub(super) fn san(config: &HinetConfig, r: &mut Recorder<'_>, x: Value, experts: Value) -> Value {
     let scenarios = r.scenarios();
-    let std = 1.0 / (config.scenario_dim as f32).sqrt();
-    let dims = vec![scenarios, config.scenario_dim];
-    let init = Init::TruncatedNormal { std };
-    let mut z = r.parameter("scenario.san.embedding", dims, init, Scope::PerScenario);
+    let mut z = r.scenario_embedding("scenario.san", config.scenario_dim);
     if config.san_query == SanQuery::Row {
         let own = r.graph.rows_of_group(z);
         z = r.graph.concat(&[own, x]);

@@ -78,6 +78,7 @@ pub(super) fn unary(call: &Call<'_>) -> Result<Tensor, Fault> {
         "Softplus" => Box::new(|x| x.max(0.0) + (-x.abs()).exp().ln_1p()),
         "Exp" => Box::new(f32::exp),
         "Log" => Box::new(f32::ln),
+        "Sign" => Box::new(|x| if x == 0.0 { 0.0 } else { x.signum() }),
         _ => Box::new(|x| -x),
     };
     let values = call.floats(0)?.iter().map(|&x| function(x)).collect();

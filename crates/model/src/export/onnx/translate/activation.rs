@@ -31,6 +31,11 @@ pub(super) fn activate(out: &mut Builder<'_>, x: &str, activation: Activation) -
         Activation::Log1mExp => log1m_exp(out, x),
         Activation::Exp => out.op("Exp", &[x], Vec::new()),
         Activation::Log => out.op("Log", &[x], Vec::new()),
+        Activation::Step => {
+            // -1, 0 or 1, of which what is below 0 counts as 0.
+            let sign = out.op("Sign", &[x], Vec::new());
+            out.op("Relu", &[&sign], Vec::new())
+        }
     }
 }
 

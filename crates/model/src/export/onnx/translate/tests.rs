@@ -110,6 +110,7 @@ fn every_function_of_elements() {
         Activation::Silu,
         Activation::LogSigmoid,
         Activation::Exp,
+        Activation::Step,
     ];
     for function in functions {
         let mut case = Case::new();
