@@ -13,6 +13,7 @@ mod embedding;
 mod export;
 mod fixture;
 mod golden;
+mod grow;
 mod harness;
 mod owners;
 mod plan;

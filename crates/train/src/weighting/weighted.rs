@@ -54,12 +54,7 @@ impl Weighted {
 
     /// Gradients of the weighed loss, of the parameters into `gradients` and of the dense input, which it returns. What layers
     /// add to the loss is not weighed.
-    pub(crate) fn backward(
-        &mut self,
-        pass: Forwarded<'_>,
-        tape: &mut Tape,
-        gradients: &mut Gradients,
-    ) -> &[f32] {
+    pub(crate) fn backward(&mut self, pass: Forwarded<'_>, tape: &mut Tape, gradients: &mut Gradients) -> &[f32] {
         gradients.clear();
         self.input.clear();
         if let Some(auxiliary) = pass.objective.auxiliary {
