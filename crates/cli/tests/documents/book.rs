@@ -188,7 +188,7 @@ fn every_configuration_in_the_book_is_read() {
 fn completed(page: &str, excerpt: &str) -> String {
     let table: toml::Table = toml::from_str(excerpt).unwrap_or_else(|error| panic!("{page}: {error}"));
     let parts = [
-        ("data", "[data]\ntrain = \"log.csv\"\n"),
+        ("data", "[data]\ntrain = \"log.csv\"\nvalid = \"later.csv\"\n"),
         ("scenario", "[scenario]\ncolumn = \"page\"\n"),
         ("task", "[[task]]\nname = \"click\"\nlabel = \"is_click\"\n"),
         ("feature", "[[feature]]\ncolumns = [\"user_id\"]\nkind = \"categorical\"\n"),
