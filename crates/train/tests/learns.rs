@@ -64,10 +64,17 @@ fn losses(config: ModelConfig, mask_loss: bool) -> (f32, f32) {
     (first, last.unwrap())
 }
 
+/// Beside which every layer of the other slot is tried: all pairings would take minutes, and conformance has them all.
+const SCENARIO_PARTNERS: [&str; 2] = ["identity", "hinet"];
+const TASK_PARTNERS: [&str; 1] = ["cgc"];
+
 #[test]
-fn every_pairing_of_layers_learns_a_tiny_set() {
+fn every_layer_learns_a_tiny_set() {
     for scenario in ScenarioLayerConfig::one_of_each() {
         for mut task in TaskLayerConfig::one_of_each() {
+            if !SCENARIO_PARTNERS.contains(&scenario.kind()) && !TASK_PARTNERS.contains(&task.kind()) {
+                continue;
+            }
             if let TaskLayerConfig::Hmoe(hmoe) = &mut task {
                 // As the paper has it, a row that leans on another scenario's tower can neither teach it nor let go of
                 // it, and where it starts decides whether it does; the preset below starts well.
