@@ -13,7 +13,7 @@ use rayon::ThreadPool;
 use serde::{Deserialize, Serialize};
 
 use crate::TrainError;
-use crate::weighting::{Forwarded, WeigherState, Weighted, WeightingConfig};
+use crate::weighting::{self, Forwarded, WeigherState, Weighted, WeightingConfig};
 
 /// What a step needs to know besides the model.
 #[derive(Clone, Debug)]
@@ -159,27 +159,17 @@ impl Step {
         let loss = self.tape.value(self.objective.loss)[0];
         note_losses((&mut self.cells, &mut self.losses), &self.network, &self.tape, batch);
         let forward = Instant::now();
-        let x_gradient = match &mut self.weighted {
-            None => {
-                self.gradients.clear();
-                self.tape.backward(&self.model.params, &feed, &[(self.objective.loss, 1.0)], &mut self.gradients);
-                self.tape.input_gradient(self.network.x)
-            }
-            Some(weighted) => {
-                let losses = weighted.losses(&self.cells, &self.loss_inputs, batch);
-                let seed = Seed(self.seed.stream("weighting", step));
-                let pass = Forwarded {
-                    model: &self.model,
-                    network: &self.network,
-                    objective: &self.objective,
-                    batch,
-                    feed,
-                    losses,
-                    seed,
-                };
-                weighted.backward(pass, &mut self.tape, &mut self.gradients)
-            }
+        let pass = Forwarded {
+            model: &self.model,
+            network: &self.network,
+            objective: &self.objective,
+            batch,
+            feed,
+            cells: &self.cells,
+            loss_inputs: &self.loss_inputs,
+            seed: Seed(self.seed.stream("weighting", step)),
         };
+        let x_gradient = weighting::backward(self.weighted.as_mut(), &pass, &mut self.tape, &mut self.gradients);
         let backward = Instant::now();
         self.gradient_norm = clip_global_norm(&mut self.gradients, self.clip);
         self.dense.step(&mut self.model.params, &self.gradients, self.schedule.rate(step));

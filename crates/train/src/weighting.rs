@@ -30,7 +30,7 @@ use gradients::ObjectiveGradients;
 use objectives::ObjectiveMap;
 use weigher::Weigher;
 pub(crate) use weigher::WeigherState;
-pub(crate) use weighted::{Forwarded, Weighted};
+pub(crate) use weighted::{Forwarded, Weighted, backward};
 
 /// What is known of the objectives after a batch.
 #[derive(Clone, Debug, Default, PartialEq)]

@@ -6,6 +6,7 @@ use std::time::Instant;
 use hinet_model::{Artefact, zoo};
 use serde_json::{Value, json};
 
+use super::floors::BelowFloor;
 use super::session::Session;
 use super::warm_start::{NewScenario, WarmStart, WarmStarted};
 use super::{Stage, Summary, warnings};
@@ -43,17 +44,7 @@ pub(crate) fn finish(
         reliability.insert(part, gathered.reliability());
         metrics.splits.insert(part.to_owned(), gathered.finish());
     }
-    if let Some(warm) = warm {
-        let warm = about_warm_start(&session, warm, &metrics)?;
-        metrics.about.insert("warm_start".to_owned(), json!(warm));
-    }
-    let below = match (&session.floors, metrics.splits.get("valid")) {
-        (Some(floors), Some(valid)) => floors.below(valid),
-        _ => Vec::new(),
-    };
-    if session.floors.is_some() {
-        metrics.about.insert("below_floor".to_owned(), json!(below));
-    }
+    let below = beside_others(&session, warm, &mut metrics)?;
     // Logged only now: had the caller asked to stop before, the lines would be written twice.
     for (part, split) in &metrics.splits {
         session.log_final(part, split)?;
@@ -78,6 +69,23 @@ pub(crate) fn finish(
         remove_checkpoint(folder)?;
     }
     Ok(Summary { path: folder.path().to_owned(), metrics, timing, was_finished: false })
+}
+
+/// Notes how the run stands beside the one that it goes on from, and the one whose cells are its floors; gives the cells below
+/// theirs.
+fn beside_others(
+    session: &Session<'_, '_>,
+    warm: Option<&(WarmStart<'_>, Vec<NewScenario>)>,
+    metrics: &mut Metrics,
+) -> Result<Vec<BelowFloor>, TrainError> {
+    if let Some(warm) = warm {
+        let warm = about_warm_start(session, warm, metrics)?;
+        metrics.about.insert("warm_start".to_owned(), json!(warm));
+    }
+    let Some(floors) = &session.floors else { return Ok(Vec::new()) };
+    let below = metrics.splits.get("valid").map_or_else(Vec::new, |valid| floors.below(valid));
+    metrics.about.insert("below_floor".to_owned(), json!(below));
+    Ok(below)
 }
 
 /// Where new scenarios started, and what became of the cells of old ones.

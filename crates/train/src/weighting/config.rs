@@ -103,26 +103,20 @@ impl WeightingKind {
     }
 }
 
+/// An option with its value, the kinds that it means something to, and what it may be.
+struct Setting {
+    key: &'static str,
+    value: Option<f64>,
+    kinds: &'static [WeightingKind],
+    is_right: fn(f64) -> bool,
+    expected: &'static str,
+}
+
 impl WeightingConfig {
     /// What is wrong with it, as (key, message).
     pub(crate) fn check(&self) -> Vec<(&'static str, String)> {
-        use WeightingKind::{Cagrad, Dwa, Famo, Gradnorm, Mgda, Uncertainty};
-        let positive = |value: f64| value > 0.0;
-        let not_negative = |value: f64| value >= 0.0;
-        let learns: &[WeightingKind] = &[Uncertainty, Gradnorm, Famo];
-        let normalise = self.normalise.map(|_| 1.0);
-        let window = self.window.map(|window| window as f64);
-        let options: [(_, _, &[WeightingKind], fn(f64) -> bool, _); 7] = [
-            ("learning_rate", self.learning_rate, learns, positive, "a finite number above 0"),
-            ("alpha", self.alpha, &[Gradnorm], not_negative, "a finite number, at least 0"),
-            ("temperature", self.temperature, &[Dwa], positive, "a finite number above 0"),
-            ("window", window, &[Dwa], positive, "at least 1"),
-            ("radius", self.radius, &[Cagrad], |value| (0.0..1.0).contains(&value), "at least 0 and below 1"),
-            ("normalise", normalise, &[Mgda], positive, "true or false"),
-            ("weight_decay", self.weight_decay, &[Famo], not_negative, "a finite number, at least 0"),
-        ];
         let mut found = Vec::new();
-        for (key, value, kinds, is_right, expected) in options {
+        for Setting { key, value, kinds, is_right, expected } in self.settings() {
             let Some(value) = value else { continue };
             if !kinds.contains(&self.kind) {
                 found.push((key, format!("has no meaning for `{}`: remove it", self.kind.name())));
@@ -134,5 +128,23 @@ impl WeightingConfig {
             found.push(("objectives", "has no meaning for `fixed`: remove it".to_owned()));
         }
         found
+    }
+
+    fn settings(&self) -> [Setting; 7] {
+        use WeightingKind::{Cagrad, Dwa, Famo, Gradnorm, Mgda, Uncertainty};
+        const ABOVE: (fn(f64) -> bool, &str) = (|value| value > 0.0, "a finite number above 0");
+        const NOT_BELOW: (fn(f64) -> bool, &str) = (|value| value >= 0.0, "a finite number, at least 0");
+        const SHARE: (fn(f64) -> bool, &str) = (|value| (0.0..1.0).contains(&value), "at least 0 and below 1");
+        const LEARNS: &[WeightingKind] = &[Uncertainty, Gradnorm, Famo];
+        let setting = |key, value, kinds, (is_right, expected)| Setting { key, value, kinds, is_right, expected };
+        [
+            setting("learning_rate", self.learning_rate, LEARNS, ABOVE),
+            setting("alpha", self.alpha, &[Gradnorm], NOT_BELOW),
+            setting("temperature", self.temperature, &[Dwa], ABOVE),
+            setting("window", self.window.map(|window| window as f64), &[Dwa], ABOVE),
+            setting("radius", self.radius, &[Cagrad], SHARE),
+            setting("normalise", self.normalise.map(|_| 1.0), &[Mgda], ABOVE),
+            setting("weight_decay", self.weight_decay, &[Famo], NOT_BELOW),
+        ]
     }
 }

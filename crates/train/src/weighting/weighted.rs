@@ -25,9 +25,25 @@ pub(crate) struct Forwarded<'a> {
     pub(crate) objective: &'a Objective,
     pub(crate) batch: &'a Batch,
     pub(crate) feed: Feed<'a>,
-    /// `L_k` of the batch.
-    pub(crate) losses: Vec<Option<f64>>,
+    /// Losses of the cells over the batch, and what a row counts in each.
+    pub(crate) cells: &'a CellLosses,
+    pub(crate) loss_inputs: &'a LossInputs,
     pub(crate) seed: Seed,
+}
+
+/// The backward pass, weighed or not: gradients of the parameters into `gradients`; returns that of the dense input.
+pub(crate) fn backward<'t>(
+    weighted: Option<&'t mut Weighted>,
+    pass: &Forwarded<'_>,
+    tape: &'t mut Tape,
+    gradients: &mut Gradients,
+) -> &'t [f32] {
+    gradients.clear();
+    if let Some(weighted) = weighted {
+        return weighted.backward(pass, tape, gradients);
+    }
+    tape.backward(&pass.model.params, &pass.feed, &[(pass.objective.loss, 1.0)], gradients);
+    tape.input_gradient(pass.network.x)
 }
 
 impl Weighted {
@@ -54,8 +70,8 @@ impl Weighted {
 
     /// Gradients of the weighed loss, of the parameters into `gradients` and of the dense input, which it returns. What layers
     /// add to the loss is not weighed.
-    pub(crate) fn backward(&mut self, pass: Forwarded<'_>, tape: &mut Tape, gradients: &mut Gradients) -> &[f32] {
-        gradients.clear();
+    fn backward(&mut self, pass: &Forwarded<'_>, tape: &mut Tape, gradients: &mut Gradients) -> &[f32] {
+        let losses = self.losses(pass.cells, pass.loss_inputs, pass.batch);
         self.input.clear();
         if let Some(auxiliary) = pass.objective.auxiliary {
             tape.backward(&pass.model.params, &pass.feed, &[(auxiliary, 1.0)], gradients);
@@ -65,9 +81,9 @@ impl Weighted {
         self.input.resize(pass.batch.rows * width, 0.0);
         match self.gradients.take() {
             None => {
-                let seen = Seen { losses: pass.losses.clone(), products: Vec::new() };
+                let seen = Seen { losses, products: Vec::new() };
                 let factors = self.weigher.factors(&seen, pass.seed);
-                self.weigh(&pass, |k| factors[k] as f32);
+                self.weigh(pass, |k| factors[k] as f32);
                 let inputs = [pass.feed.inputs[0], pass.feed.inputs[1], &self.weights];
                 let feed = Feed { inputs: &inputs, ..pass.feed };
                 tape.backward(&pass.model.params, &feed, &[(pass.objective.cross_entropy, 1.0)], gradients);
@@ -75,9 +91,9 @@ impl Weighted {
                 self.input.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
             }
             Some(mut own) => {
-                self.take_each(&pass, tape, &mut own);
+                self.take_each((pass, &losses), tape, &mut own);
                 let products = own.products(&pass.model.embeddings, pass.batch);
-                let factors = self.weigher.factors(&Seen { losses: pass.losses.clone(), products }, pass.seed);
+                let factors = self.weigher.factors(&Seen { losses, products }, pass.seed);
                 let all = !self.weigher.kind().combines_gradients();
                 own.combine(&factors, all, (gradients, &mut self.input), width);
                 self.gradients = Some(own);
@@ -87,10 +103,15 @@ impl Weighted {
     }
 
     /// The gradient of each objective by itself.
-    fn take_each(&mut self, pass: &Forwarded<'_>, tape: &mut Tape, own: &mut ObjectiveGradients) {
-        for objective in 0..self.map.count() {
+    fn take_each(
+        &mut self,
+        (pass, losses): (&Forwarded<'_>, &[Option<f64>]),
+        tape: &mut Tape,
+        own: &mut ObjectiveGradients,
+    ) {
+        for (objective, loss) in losses.iter().enumerate() {
             let gradients = own.of(objective);
-            if pass.losses[objective].is_none() {
+            if loss.is_none() {
                 own.keep_input(objective, &[]);
                 continue;
             }

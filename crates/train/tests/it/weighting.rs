@@ -170,6 +170,7 @@ fn weighting(kind: WeightingKind, objectives: Objectives) -> WeightingConfig {
 }
 
 /// The factors of two objectives, by formulas of their own.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the others do not combine gradients")]
 fn factors_of_two(kind: WeightingKind, g: &[Vec<f64>]) -> Vec<f64> {
     match kind {
         WeightingKind::Pcgrad => {
