@@ -27,8 +27,8 @@ pub(super) fn check(experiment: &Experiment) -> Found {
     check_optimisers(experiment, &mut found);
     check_mask(experiment, &mut found);
     check_weighting(experiment, &mut found);
-    if !experiment.tasks.is_empty() {
-        found.extend(model::check(&experiment.model, &experiment.tasks).err());
+    if !experiment.tasks.is_empty() && !experiment.features.is_empty() {
+        found.extend(model::check(&experiment.model, &experiment.tasks, &experiment.features).err());
     }
     found
 }

@@ -1,6 +1,6 @@
 //! The table `[model]`: a preset with options beside it, or the two slots themselves.
 
-use hinet_data::{Layout, Slot, TaskConfig, TaskSpec, UnknownScenario};
+use hinet_data::{FeatureConfig, Layout, Slot, TaskConfig, TaskSpec, UnknownScenario};
 use hinet_model::{ModelConfig, ModelError, ScenarioLayerConfig, TaskLayerConfig, zoo};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json, json};
@@ -69,11 +69,16 @@ pub(super) fn expand(tree: &mut Node) -> Result<Expanded, Mismatch> {
 }
 
 /// Checks options that only the layers know the limits of.
-pub(super) fn check(config: &ModelConfig, tasks: &[TaskConfig]) -> Result<(), (String, String)> {
-    // Only the options are in question here, so the data is the simplest there is.
+pub(super) fn check(
+    config: &ModelConfig,
+    tasks: &[TaskConfig],
+    features: &[FeatureConfig],
+) -> Result<(), (String, String)> {
+    // Only the options are in question here, so the data is the simplest there is that has these names.
+    let columns = features.iter().flat_map(FeatureConfig::columns);
     let layout = Layout {
         tables: Vec::new(),
-        slots: vec![Slot::Dense { feature: String::new(), width: 1 }],
+        slots: columns.map(|column| Slot::Dense { feature: column.to_owned(), width: 1 }).collect(),
         scenarios: vec![String::new()],
         scenario_rows: vec![1],
         tasks: tasks.iter().map(|task| TaskSpec { weight: task.weight, ..TaskSpec::new(&task.name) }).collect(),

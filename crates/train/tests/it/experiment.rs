@@ -499,3 +499,18 @@ proptest! {
         let _ = set(FULL, &[(&key, &value)]);
     }
 }
+
+#[test]
+fn options_of_layers_may_name_features_and_only_those_there_are() {
+    let text = |priors: &str| {
+        format!(
+            "[data]\ntrain = \"a.csv\"\n[scenario]\ncolumn = \"tab\"\n[[task]]\nname = \"click\"\nlabel = \"click\"\n\
+             [[feature]]\ncolumns = [\"user\", \"item\"]\nkind = \"categorical\"\n\
+             [model]\npreset = \"pepnet\"\npriors = {priors}\n"
+        )
+    };
+    let parsed = |priors: &str| Experiment::parse(&text(priors), Path::new("a.toml"), &[]);
+    assert!(parsed(r#"["user", "item"]"#).is_ok());
+    let refused = parsed(r#"["author"]"#).unwrap_err().to_string();
+    assert!(refused.contains("`model.priors`") && refused.contains("user, item"), "{refused}");
+}
