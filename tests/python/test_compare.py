@@ -51,3 +51,8 @@ def test_a_ranker_without_rows_and_an_experiment_with_more_are_refused():
     experiment = make_ranker().experiment(make_frame(200))
     with pytest.raises(TypeError, match="has its rows"):
         hinet.compare(experiment, ["mmoe"], train=make_frame(200))
+
+
+def test_a_comparison_needs_a_seed(frame):
+    with pytest.raises(hinet.ConfigError, match="at least one"):
+        hinet.compare(make_ranker(), ["mmoe"], train=frame, seeds=0)

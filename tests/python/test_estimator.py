@@ -145,3 +145,17 @@ def test_rates_of_negatives_correct_scores(frame):
         for rate in [1.0, 0.1]
     )
     assert (corrected < plain).all()
+
+
+def test_numbers_of_numpy_are_numbers(frame):
+    rate = {"dense": {"learning_rate": numpy.float32(0.5)}}
+    ranker = make_ranker(epochs=numpy.int64(1), seed=numpy.int64(3), train=rate).fit(frame)
+    same = make_ranker(epochs=1, seed=3, train={"dense": {"learning_rate": 0.5}}).fit(frame)
+    assert numpy.array_equal(ranker.predict_proba(frame), same.predict_proba(frame))
+    with pytest.raises(TypeError, match="is a set, expected"):
+        make_ranker(epochs={1}).fit(frame)
+
+
+def test_more_threads_than_any_machine_has_are_refused(ranker, frame):
+    with pytest.raises(hinet.HinetError, match="100000 threads: at most 1024"):
+        ranker.run_.predict_proba(frame, threads=100_000)

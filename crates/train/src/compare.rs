@@ -175,6 +175,9 @@ pub fn compare(mut runs: CompareRuns, mut options: CompareOptions<'_>) -> Result
     if runs.out.exists() && !runs.resume {
         return Err(TrainError::RunExists { path: runs.out });
     }
+    if runs.seeds.is_empty() {
+        return Err(comparison("there is no seed to train with, expected at least one"));
+    }
     nothing_is_lost(&runs)?;
     options.observer.event(RunEvent::Reading);
     let (shared, truth) = pool::pool(options.threads)?.install(|| read(&runs.models[0], options.stop))?;

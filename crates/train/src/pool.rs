@@ -4,8 +4,14 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::TrainError;
 
+/// More threads than this start for minutes and help nobody.
+const MOST: usize = 1024;
+
 /// A pool of `threads` threads; 0 takes as many as the machine has cores.
 pub(crate) fn pool(threads: usize) -> Result<ThreadPool, TrainError> {
+    if threads > MOST {
+        return Err(TrainError::Threads { threads, reason: format!("at most {MOST} are started") });
+    }
     let pool = ThreadPoolBuilder::new().num_threads(count(threads)).thread_name(|index| format!("hinet-{index}"));
     pool.build().map_err(|error| TrainError::Threads { threads, reason: error.to_string() })
 }

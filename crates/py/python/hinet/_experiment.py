@@ -8,6 +8,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
+import numpy
+
 from hinet import _hinet
 from hinet._events import AnyCallback, callbacks_of, watch_of
 from hinet._metrics import Metrics
@@ -15,6 +17,13 @@ from hinet._run import Run, place_of, watching
 from hinet._tables import Data, Path, paths_of, source_of
 
 PARTS = ("train", "valid", "test")
+
+
+def _number(value: Any) -> Any:
+    """The plain number of one of NumPy, which JSON does not know."""
+    if not isinstance(value, numpy.generic):
+        raise TypeError(f"{value!r} is a {type(value).__name__}, expected a text, a number, a list or a table of these")
+    return value.item()
 
 
 class Experiment:
@@ -58,7 +67,7 @@ class Experiment:
         given, tables = named_parts(train=train, valid=valid, test=test)
         said = {**config, "data": {**config.get("data", {}), **given}}
         name = f"{config.get('name') or 'experiment'}.toml"
-        return cls(_hinet.Experiment.from_json(json.dumps(said), os.path.abspath(name)).with_tables(tables))
+        return cls(_hinet.Experiment.from_json(json.dumps(said, default=_number), os.path.abspath(name)).with_tables(tables))
 
     @property
     def name(self) -> str:
