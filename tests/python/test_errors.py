@@ -139,3 +139,11 @@ def test_errors_survive_a_pickle():
 def test_features_named_alone_take_the_guessed_rule(frame):
     ranker = make_ranker(features=["user_id", FEATURES[1]], epochs=1).fit(polars.from_pandas(frame))
     assert sorted(ranker.feature_names_in_) == ["age", "tab", "user_id"]
+
+
+def test_a_model_that_was_saved_before_its_evaluation_failed_is_loaded_and_scores(frame, tmp_path):
+    test = frame.head(50).assign(tab="elsewhere")
+    with pytest.raises(hinet.HinetError, match="trained and saved"):
+        make_ranker(epochs=1).fit(frame, test=test, out=tmp_path / "run")
+    ranker = hinet.Ranker.load(tmp_path / "run")
+    assert len(ranker.metrics_) == 0 and ranker.predict_proba(frame).shape == (len(frame), 2)

@@ -70,8 +70,9 @@ class Run:
 
     @property
     def metrics(self) -> Metrics:
-        """What the run was measured at when it ended."""
-        return Metrics.from_json((self.path / "metrics.json").read_text(encoding="utf-8"))
+        """What the run was measured at when it ended; nothing where its rows could not be evaluated after the model was saved."""
+        path = self.path / "metrics.json"
+        return Metrics.from_json(path.read_text(encoding="utf-8")) if path.is_file() else Metrics({"splits": {}})
 
     @property
     def config(self) -> dict[str, Any]:
