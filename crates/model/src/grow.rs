@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use hinet_data::{Layout, Seed};
-use hinet_tape::{ParamSpec, Scope};
+use hinet_tape::ParamSpec;
 
 use crate::config::bad;
 use crate::{Embeddings, Model, ModelError, Tables};
@@ -35,7 +35,7 @@ impl Model {
         if self.config.tables != Tables::Shared {
             return Err(bad("tables", "not shared", "shared tables, for a model that goes on from another"));
         }
-        let mut model = Model::new(layout, self.config.clone(), seed)?;
+        let mut model = Model::without_tables(layout, self.config.clone(), seed)?;
         for index in 0..model.params.specs().len() {
             let spec = model.params.specs()[index].clone();
             let known = self.params.specs().iter().zip(0..).find(|(before, _)| before.name == spec.name);
@@ -56,7 +56,7 @@ impl Model {
     #[must_use]
     pub fn owned_from(&self, scenario: usize) -> Vec<Range<usize>> {
         let count = self.layout.scenarios.len();
-        let owned = self.params.specs().iter().filter(|spec| spec.trainable && owned_by_scenarios(spec));
+        let owned = self.params.specs().iter().filter(|spec| spec.trainable && spec.scope.is_per_scenario());
         let of = |spec: &ParamSpec| {
             let range = self.params.range(&spec.name).expect("it is one of them");
             range.start + range.len() / count * scenario..range.end
@@ -69,13 +69,6 @@ fn same_shape(a: &Layout, b: &Layout) -> bool {
     let tables = a.tables.iter().zip(&b.tables).all(|(a, b)| a.name == b.name && a.dim == b.dim && a.rows >= b.rows);
     let tasks = a.tasks.iter().map(|task| &task.name).eq(b.tasks.iter().map(|task| &task.name));
     tables && tasks && a.tables.len() == b.tables.len() && a.slots == b.slots
-}
-
-fn owned_by_scenarios(spec: &ParamSpec) -> bool {
-    match spec.scope {
-        Scope::PerScenario | Scope::PerScenarioTask => true,
-        Scope::Shared | Scope::PerTask => false,
-    }
 }
 
 /// How scenarios lie in a parameter: `[owners, rows, columns]`, each of owners and columns running over scenarios or not.
@@ -94,7 +87,7 @@ struct Shape {
 impl Shape {
     /// None where the two differ in more than scenarios.
     fn of(spec: &ParamSpec, before: &ParamSpec, (old, new): (usize, usize)) -> Option<Shape> {
-        let owners = owned_by_scenarios(spec);
+        let owners = spec.scope.is_per_scenario();
         let count = |scenarios: usize| if owners { scenarios } else { 1 };
         let widths = (before.width(), spec.width());
         let columns = widths == (old, new);
@@ -162,7 +155,7 @@ fn grow_tables(tables: &mut Embeddings, before: &Embeddings) {
 
 #[cfg(test)]
 mod tests {
-    use hinet_tape::Init;
+    use hinet_tape::{Init, Scope};
 
     use super::*;
 

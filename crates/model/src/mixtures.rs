@@ -126,7 +126,7 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         gates.push(gate);
         let made = maker(graph, gate);
         let by_scenario = made.as_ref().is_some_and(|(op, spec)| {
-            op.routing == Routing::All && is_per_scenario(spec.scope) && outputs.len().is_multiple_of(scenarios)
+            op.routing == Routing::All && spec.scope.is_per_scenario() && outputs.len().is_multiple_of(scenarios)
         });
         let probe = network.probes.iter().find(|(_, value)| *value == gate);
         let probe = probe.map(|(name, _)| name.strip_prefix("gate.").unwrap_or(name));
@@ -175,7 +175,7 @@ fn source(network: &Network, scenarios: usize, block: Block, width: usize) -> Ex
         Scope::PerTask => spec.dims[0],
         Scope::PerScenarioTask => spec.dims[0] / scenarios,
     };
-    let all = is_per_scenario(spec.scope) && op.routing == Routing::All && scenarios > 1;
+    let all = spec.scope.is_per_scenario() && op.routing == Routing::All && scenarios > 1;
     let copies = (blocks / if all { scenarios * heads } else { heads }).max(1);
     let whose = if all { Whose::Of(block.index / (heads * copies)) } else { Whose::Own };
     // Where several values come from the same weights, the layer tells them apart.
@@ -183,7 +183,7 @@ fn source(network: &Network, scenarios: usize, block: Block, width: usize) -> Ex
     let bank = told.map_or(stem(&spec.name), |(name, _)| name.trim_start_matches("block."));
     Expert {
         bank: bank.to_owned(),
-        scenario: is_per_scenario(spec.scope).then_some(whose),
+        scenario: spec.scope.is_per_scenario().then_some(whose),
         head: (heads > 1).then_some(block.index / copies % heads),
         number: block.index % copies,
         relu: op.activation == Activation::Relu,
@@ -216,12 +216,5 @@ fn stem(parameter: &str) -> &str {
     match name.rsplit_once('.') {
         Some((stem, layer)) if layer.bytes().all(|byte| byte.is_ascii_digit()) => stem,
         Some(_) | None => name,
-    }
-}
-
-fn is_per_scenario(scope: Scope) -> bool {
-    match scope {
-        Scope::PerScenario | Scope::PerScenarioTask => true,
-        Scope::Shared | Scope::PerTask => false,
     }
 }

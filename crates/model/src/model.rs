@@ -35,10 +35,16 @@ impl Model {
     /// [`ModelError::BadOption`] for an option that cannot be, alone or with this data.
     pub fn new(layout: Layout, config: ModelConfig, seed: Seed) -> Result<Model, ModelError> {
         let network = Model::check(&layout, &config)?;
-        let params = Params::new(network.graph.params(), |name| seed.stream(&format!("parameter {name}"), 0));
+        let params = draw(&network, seed);
         let table = |table: &str| seed.stream(&format!("table {table}"), 0);
         let embeddings = Embeddings::with_columns(&layout, config.columns(), &config.embedding, table);
         Ok(Model { layout, config, seed, network, params, embeddings, calibration: None })
+    }
+
+    /// A model at its start but for its tables, which hold 0.
+    pub(crate) fn without_tables(layout: Layout, config: ModelConfig, seed: Seed) -> Result<Model, ModelError> {
+        let model = Model::blank(layout, config, seed)?;
+        Ok(Model { params: draw(&model.network, seed), ..model })
     }
 
     /// A model to be filled from a file: its tables hold 0.
@@ -81,6 +87,11 @@ impl Model {
     pub fn flops_per_row(&self) -> u64 {
         flops_per_row(&self.network)
     }
+}
+
+/// The first draws of what layers learn.
+fn draw(network: &Network, seed: Seed) -> Params {
+    Params::new(network.graph.params(), |name| seed.stream(&format!("parameter {name}"), 0))
 }
 
 /// Operations per row of the batch; what does not depend on the batch counts nothing, nor does what only the loss reads.

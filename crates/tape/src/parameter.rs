@@ -21,6 +21,26 @@ pub enum Scope {
     PerScenarioTask,
 }
 
+impl Scope {
+    /// Whether each scenario owns a part.
+    #[must_use]
+    pub fn is_per_scenario(self) -> bool {
+        match self {
+            Scope::PerScenario | Scope::PerScenarioTask => true,
+            Scope::Shared | Scope::PerTask => false,
+        }
+    }
+
+    /// Whether each task owns a part.
+    #[must_use]
+    pub fn is_per_task(self) -> bool {
+        match self {
+            Scope::PerTask | Scope::PerScenarioTask => true,
+            Scope::Shared | Scope::PerScenario => false,
+        }
+    }
+}
+
 /// How a parameter starts.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Init {

@@ -272,10 +272,6 @@ impl Pass<'_> {
     }
 
     fn source(&self, entry: &Entry) -> &[f32] {
-        let at = entry.at as usize;
-        match at.checked_sub(self.gradient.len()) {
-            None => &self.gradient[at..at + self.dim],
-            Some(at) => &self.touched.extra[at..at + self.dim],
-        }
+        self.touched.gradient_of(entry, self.gradient, self.dim)
     }
 }

@@ -2,7 +2,7 @@
 
 use hinet_data::{Batch, Pooling, Slot};
 
-use super::touched::{Entry, Touched};
+use super::touched::Touched;
 use super::{Embeddings, Table};
 
 /// Inner products of the gradients of several losses over all rows of the tables. Buffers are kept from batch to batch.
@@ -49,7 +49,10 @@ impl TableProducts {
             for (loss, (gradient, row)) in gradients.iter().zip(self.rows.chunks_exact_mut(dim)).enumerate() {
                 let touched = &self.touched[if apart { loss } else { 0 }];
                 row.fill(0.0);
-                touched.entries[range.clone()].iter().for_each(|entry| add(row, entry, touched, gradient));
+                for entry in &touched.entries[range.clone()] {
+                    let from = touched.gradient_of(entry, gradient, dim);
+                    row.iter_mut().zip(from).for_each(|(sum, value)| *sum += entry.factor * value);
+                }
             }
             for i in 0..losses {
                 for j in 0..=i {
@@ -59,11 +62,4 @@ impl TableProducts {
             }
         }
     }
-}
-
-/// Adds what one use of a row gives it.
-fn add(row: &mut [f32], entry: &Entry, touched: &Touched, gradient: &[f32]) {
-    let at = entry.at as usize;
-    let from = at.checked_sub(gradient.len()).map_or_else(|| &gradient[at..], |at| &touched.extra[at..]);
-    row.iter_mut().zip(from).for_each(|(sum, value)| *sum += entry.factor * value);
 }

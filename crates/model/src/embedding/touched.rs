@@ -106,6 +106,16 @@ impl Touched {
         self.most = most;
     }
 
+    /// The gradient of one use of a row, from the batch's gradient or from what max pooling gave.
+    #[inline]
+    pub(super) fn gradient_of<'a>(&'a self, entry: &Entry, gradient: &'a [f32], dim: usize) -> &'a [f32] {
+        let at = entry.at as usize;
+        match at.checked_sub(gradient.len()) {
+            None => &gradient[at..at + dim],
+            Some(at) => &self.extra[at..at + dim],
+        }
+    }
+
     fn add_bag(
         &mut self,
         (table, base): (&Table, u32),

@@ -149,6 +149,15 @@ pub(crate) fn blocks(value: Value, indices: impl IntoIterator<Item = usize>) -> 
 }
 
 impl Recorder<'_> {
+    /// Numbers that all share, `[width]`, or that each scenario has of its own where it owns a part: `[scenarios, width]`.
+    pub(crate) fn numbers(&mut self, name: &str, owner: Owner, width: usize, init: Init) -> Value {
+        let (dims, scope) = match owner.is_per_scenario() {
+            true => (vec![self.scenarios(), width], Scope::PerScenario),
+            false => (vec![width], Scope::Shared),
+        };
+        self.parameter(name, dims, init, scope)
+    }
+
     /// One layer of every network of a bank.
     ///
     /// # Shapes

@@ -45,14 +45,14 @@ impl<'a> Recorder<'a> {
     }
 
     pub(super) fn finish(self) -> Finished {
-        let named = |prefixes: &[String], scopes: [Scope; 2]| {
-            let owned = self.graph.params().iter().filter(|spec| scopes.contains(&spec.scope));
+        let named = |prefixes: &[String], owns: fn(Scope) -> bool| {
+            let owned = self.graph.params().iter().filter(|spec| owns(spec.scope));
             let names = owned.map(|spec| spec.name.clone());
             names.filter(|name| prefixes.iter().any(|prefix| name.starts_with(prefix))).collect()
         };
         Finished {
-            crossing: named(&self.crossing, [Scope::PerScenario, Scope::PerScenarioTask]),
-            crossing_tasks: named(&self.crossing_tasks, [Scope::PerTask, Scope::PerScenarioTask]),
+            crossing: named(&self.crossing, Scope::is_per_scenario),
+            crossing_tasks: named(&self.crossing_tasks, Scope::is_per_task),
             probes: self.probes,
         }
     }

@@ -30,9 +30,13 @@ impl Recorder<'_> {
     /// - returns: the same, which broadcasts by the rows' own scenarios, or `[1, width]`
     pub(crate) fn told(&mut self, table: Value, told: Told) -> Value {
         let Told::Of(scenario) = told else { return table };
-        let scenarios = self.scenarios();
-        let one = (0..scenarios).map(|other| f32::from(u8::from(other == scenario))).collect();
-        let one = self.graph.constant(1, scenarios, one);
+        self.row_of((table, self.scenarios()), scenario, 1)
+    }
+
+    /// One row of a table of `count` rows, so many times below itself: `[times, width]`.
+    pub(crate) fn row_of(&mut self, (table, count): (Value, usize), row: usize, times: usize) -> Value {
+        let one = (0..times * count).map(|at| f32::from(u8::from(at % count == row))).collect();
+        let one = self.graph.constant(times, count, one);
         self.graph.linear(one, LinearOp::plain(table))
     }
 

@@ -16,7 +16,7 @@
 //! an unknown scenario has the mean of its probabilities in every scenario.
 
 use hinet_data::Layout;
-use hinet_tape::{Activation, Init, LinearOp, Scope, Value};
+use hinet_tape::{Activation, Init, Scope, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -143,9 +143,7 @@ fn selected(config: &Aesm2TaskConfig, r: &mut Recorder<'_>, (heads, told): (&Hea
     let of_scenario = r.told(gates.of_scenario, told);
     let of_row = r.graph.add(gates.of_row, of_scenario);
     let of_heads = (0..owners).map(|head| {
-        let one = (0..owners).map(|other| f32::from(u8::from(other == head))).collect();
-        let one = r.graph.constant(1, owners, one);
-        let of_task = r.graph.linear(one, LinearOp::plain(gates.of_task));
+        let of_task = r.row_of((gates.of_task, owners), head, 1);
         let logits = r.graph.add(of_row, of_task);
         let selected = r.select_experts(Selection { experts, owners, specific, shared }, logits, Told::Of(head));
         if let Some(divergence) = selected.divergence.filter(|_| config.task_divergence > 0.0) {

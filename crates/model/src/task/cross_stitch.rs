@@ -13,7 +13,7 @@
 //! gives each scenario columns and alphas of its own.
 
 use hinet_data::Layout;
-use hinet_tape::{Activation, Block, Init, Routing, Scope, Value};
+use hinet_tape::{Activation, Block, Init, Routing, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -138,11 +138,7 @@ impl Columns {
         let rest = 0.1 / (tasks.max(2) - 1) as f32;
         let init = Init::Diagonal { size: tasks, run, on: if tasks == 1 { 1.0 } else { 0.9 }, off: rest };
         let width = tasks * tasks * run;
-        let (dims, scope) = match self.owner {
-            Owner::Scenario | Owner::ScenarioTask(_) => (vec![r.scenarios(), width], Scope::PerScenario),
-            Owner::Everyone | Owner::Task(_) => (vec![width], Scope::Shared),
-        };
-        let alpha = r.parameter(&format!("task.stitch{number}"), dims, init, scope);
+        let alpha = r.numbers(&format!("task.stitch{number}"), self.owner, width, init);
         r.of_views(alpha, self.views)
     }
 }

@@ -170,9 +170,7 @@ fn task_beside_scenarios(
     let init = Init::TruncatedNormal { std: 1.0 / (config.m2m_task_dim as f32).sqrt() };
     let tasks = r.parameter("task.attention.embedding", vec![heads, config.m2m_task_dim], init, Scope::PerTask);
     let Rows::Fixed(rows) = r.graph.shape(known).rows else { unreachable!("scenarios do not depend on the batch") };
-    let one = (0..rows * heads).map(|at| f32::from(u8::from(at % heads == head))).collect();
-    let one = r.graph.constant(rows, heads, one);
-    r.graph.linear(one, LinearOp::plain(tasks))
+    r.row_of((tasks, heads), head, rows)
 }
 
 /// `R <- relu(Meta(R) + R)`, so many times, for every head by the same weights.

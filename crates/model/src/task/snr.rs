@@ -18,7 +18,7 @@
 //! scenarios in every step, whether the batch has rows of theirs or not.
 
 use hinet_data::Layout;
-use hinet_tape::{Activation, Block, Init, Scope, Value};
+use hinet_tape::{Activation, Block, Init, Value};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -226,11 +226,7 @@ impl Gates<'_> {
     /// z of every connection, over (view, to, from): `[1, ..]`, or `[scenarios, ..]` where a row finds its own.
     fn open(&self, snr: &mut Snr<'_>, r: &mut Recorder<'_>) -> Value {
         let width = self.to * snr.config.sub_networks;
-        let (dims, scope) = match self.owner {
-            Owner::Scenario | Owner::ScenarioTask(_) => (vec![r.scenarios(), width], Scope::PerScenario),
-            Owner::Everyone | Owner::Task(_) => (vec![width], Scope::Shared),
-        };
-        let log_alpha = r.parameter(self.name, dims, Init::Zeros, scope);
+        let log_alpha = r.numbers(self.name, self.owner, width, Init::Zeros);
         if snr.config.snr_l0 > 0.0 {
             r.crosses_scenarios(self.name);
         }
