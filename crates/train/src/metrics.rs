@@ -24,6 +24,7 @@ pub(crate) use auc::auc_of_sorted;
 pub use builder::{MetricsBuilder, MetricsError, MetricsOptions};
 pub use calibration::ReliabilityBin;
 pub(crate) use csv::{number, quoted};
+pub(crate) use log_loss::loss_of;
 #[cfg(test)]
 pub(crate) use scored::pack;
 pub(crate) use scored::{is_positive, score};
@@ -123,11 +124,16 @@ pub struct Reliability {
     pub bins: Vec<ReliabilityBin>,
 }
 
+/// Whether there are at least so many rows of either class: with fewer an AUC is chance.
+pub(crate) fn has_enough(rows: u64, positives: u64, least: u64) -> bool {
+    positives.min(rows - positives) >= least
+}
+
 impl SplitMetrics {
     /// AUC of each cell, where it has `min_positives` rows of either class; without `(unknown)`.
     pub(crate) fn large_cells(&self) -> Vec<Option<f64>> {
         let known = self.cells.iter().filter(|cell| cell.scenario.as_deref() != Some(UNKNOWN_SCENARIO));
-        let is_large = |cell: &Cell| cell.positives.min(cell.rows - cell.positives) >= self.min_positives;
+        let is_large = |cell: &Cell| has_enough(cell.rows, cell.positives, self.min_positives);
         known.map(|cell| cell.auc.filter(|_| is_large(cell))).collect()
     }
 }

@@ -150,8 +150,7 @@ impl Step {
         x.resize(batch.rows * width, 0.0);
         self.model.embeddings.gather(batch, x);
         self.loss_inputs.fill(batch, targets, weights);
-        let columns = self.loss_inputs.columns();
-        let inputs = [&x[..rows * width], &targets[..rows * columns], &weights[..rows * columns]];
+        let inputs = known_rows([x, targets, weights], batch.rows, rows);
         let feed = Feed { rows, offsets: &batch.offsets[..=groups], inputs: &inputs, indices: &[] };
         let embedded = Instant::now();
         let seed = self.seed.stream("dropout", step);
@@ -194,8 +193,7 @@ impl Step {
         let Some(weighted) = self.weighted.as_mut().filter(|weighted| weighted.weigher.looks_back()) else { return };
         let Buffers { x, targets, weights, .. } = &mut self.buffers;
         self.model.embeddings.gather(batch, x);
-        let (width, columns) = (self.model.embeddings.width(), self.loss_inputs.columns());
-        let inputs = [&x[..rows * width], &targets[..rows * columns], &weights[..rows * columns]];
+        let inputs = known_rows([x, targets, weights], batch.rows, rows);
         let offsets = &batch.offsets[..=self.network.graph.groups()];
         let feed = Feed { rows, offsets, inputs: &inputs, indices: &[] };
         self.tape.forward(&self.model.params, &feed, Mode::Train { seed });
@@ -343,6 +341,11 @@ impl Frozen {
         }
         values[from..].copy_from_slice(&self.values[from..]);
     }
+}
+
+/// The first `known` of `rows` rows of each: those of an unknown scenario stand behind them.
+fn known_rows(inputs: [&[f32]; 3], rows: usize, known: usize) -> [&[f32]; 3] {
+    inputs.map(|input| &input[..input.len() / rows.max(1) * known])
 }
 
 /// Losses of the cells and the tasks over a batch.

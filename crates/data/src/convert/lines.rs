@@ -27,7 +27,7 @@ impl FoundFile {
     pub(super) fn lines(&self) -> Result<Lines, DataError> {
         let path: Arc<Path> = self.path().into();
         let window = Window::open(&self.file, &path, LINE_BYTES)?;
-        Ok(Lines { window, path, taken: (0, 0) })
+        Ok(Lines { window, path, taken: 0 })
     }
 }
 
@@ -84,8 +84,8 @@ fn folder_and_below(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
 pub(super) struct Lines {
     window: Window,
     path: Arc<Path>,
-    /// Bytes and line breaks of the line that was handed over last.
-    taken: (usize, u64),
+    /// Bytes of the line that was handed over last.
+    taken: usize,
 }
 
 impl Lines {
@@ -96,36 +96,20 @@ impl Lines {
     /// The next line that is not blank, without what ends it.
     pub(super) fn next(&mut self) -> Result<Option<Line<'_>>, DataError> {
         loop {
-            let (length, breaks) = std::mem::take(&mut self.taken);
-            self.window.take(length, breaks)?;
-            self.taken = match self.scan()? {
-                None => return Ok(None),
-                Some(taken) => taken,
-            };
-            let (length, breaks) = self.taken;
-            if !self.window.bytes()[..length - breaks as usize].trim_ascii().is_empty() {
+            let taken = std::mem::take(&mut self.taken);
+            self.window.take(taken, u64::from(taken > 0))?;
+            self.taken = self.window.line_length()?;
+            if self.taken == 0 {
+                return Ok(None);
+            }
+            if !self.window.bytes()[..self.taken].trim_ascii().is_empty() {
                 break;
             }
         }
-        let (length, breaks) = self.taken;
-        let bytes = &self.window.bytes()[..length - breaks as usize];
+        let bytes = &self.window.bytes()[..self.taken];
+        let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
         let bytes = bytes.strip_suffix(b"\r").unwrap_or(bytes);
         Ok(Some(Line { at: At { file: &self.path, line: self.window.line() }, bytes }))
-    }
-
-    fn scan(&mut self) -> Result<Option<(usize, u64)>, DataError> {
-        let mut seen = 0;
-        loop {
-            let bytes = self.window.bytes();
-            if let Some(end) = bytes[seen..].iter().position(|byte| *byte == b'\n') {
-                return Ok(Some((seen + end + 1, 1)));
-            }
-            if self.window.ended() {
-                return Ok((!bytes.is_empty()).then_some((bytes.len(), 0)));
-            }
-            seen = bytes.len();
-            self.window.more()?;
-        }
     }
 }
 

@@ -120,18 +120,8 @@ impl Lines {
 
     /// The next line that is not blank; `advance` takes it.
     fn next_line(&mut self) -> Result<Option<&[u8]>, DataError> {
-        let mut searched = 0;
         loop {
-            let found = self.window.bytes()[searched..].iter().position(|byte| *byte == b'\n');
-            let length = match found {
-                Some(place) => searched + place + 1,
-                None if self.window.ended() => self.window.bytes().len(),
-                None => {
-                    searched = self.window.bytes().len();
-                    self.window.more()?;
-                    continue;
-                }
-            };
+            let length = self.window.line_length()?;
             if length == 0 {
                 return Ok(None);
             }
@@ -140,7 +130,6 @@ impl Lines {
                 return Ok(Some(&self.window.bytes()[..length]));
             }
             self.window.take(length, 1)?;
-            searched = 0;
         }
     }
 

@@ -97,6 +97,21 @@ impl Window {
         Ok(())
     }
 
+    /// Bytes to the end of the next line, its break included where it has one; 0 behind the last line.
+    pub(crate) fn line_length(&mut self) -> Result<usize, DataError> {
+        let mut searched = 0;
+        loop {
+            if let Some(place) = self.bytes()[searched..].iter().position(|byte| *byte == b'\n') {
+                return Ok(searched + place + 1);
+            }
+            searched = self.bytes().len();
+            if self.ended {
+                return Ok(searched);
+            }
+            self.more()?;
+        }
+    }
+
     /// The line at which the next row begins, 1-based.
     pub(crate) fn line(&self) -> u64 {
         self.line

@@ -17,7 +17,7 @@ use super::truth::Truth;
 use super::{CompareOptions, Group, HINET, LEVEL, ModelTiming, SINGLE, comparison as refused};
 use super::{finished, pareto};
 use crate::evaluate::is_stopped;
-use crate::metrics::{number, quoted};
+use crate::metrics::{has_enough, number, quoted};
 use crate::scores::RowScores;
 use crate::{Cell, Metrics, SplitMetrics, Timing, TrainError, UNKNOWN_SCENARIO};
 
@@ -276,7 +276,7 @@ fn notes(settings: &Settings, truth: &Truth, columns: &Columns, contrasts: &[Con
         );
     }
     let cells = &columns.columns[..columns.cells];
-    let few = cells.iter().filter(|cell| cell.positives.min(cell.rows - cell.positives) < columns.min_positives);
+    let few = cells.iter().filter(|cell| !has_enough(cell.rows, cell.positives, columns.min_positives));
     let few = few.count();
     if few > 0 {
         let least = columns.min_positives;

@@ -4,6 +4,7 @@ use hinet_data::Seed;
 
 use super::bootstrap::Draws;
 use super::result::{Contrast, Difference, Interval, PairedT, Verdict};
+use crate::metrics::has_enough;
 use crate::statistics::{holm, mean, paired_t, quantile, two_sided, variance};
 
 /// Probability below which a difference is beyond noise.
@@ -107,7 +108,7 @@ impl Test<'_> {
 
     fn has_enough(&self, at: usize) -> bool {
         let Difference { rows, positives, .. } = self.columns.columns[at];
-        positives.min(rows - positives) >= self.columns.min_positives.max(1)
+        has_enough(rows, positives, self.columns.min_positives.max(1))
     }
 
     fn interval(&self, at: &[usize], changes: &[f64]) -> Option<Interval> {

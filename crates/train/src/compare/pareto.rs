@@ -1,6 +1,7 @@
 //! Which models no other beats in every cell.
 
 use super::result::{ModelResult, ParetoRow};
+use crate::metrics::has_enough;
 
 /// A line per model, by the mean AUC of each cell with enough rows of either class. Noise has no say: of models that are
 /// alike, one is above the other in some cell by chance, and none is beaten.
@@ -22,7 +23,7 @@ pub(super) fn rows(models: &[ModelResult], min_positives: u64) -> Vec<ParetoRow>
 
 /// The test rows, and with them the cells, are the same for every model; what is undefined counts as chance.
 fn large_cells(model: &ModelResult, min_positives: u64) -> Vec<f64> {
-    let large = model.cells.iter().filter(|cell| cell.positives.min(cell.rows - cell.positives) >= min_positives);
+    let large = model.cells.iter().filter(|cell| has_enough(cell.rows, cell.positives, min_positives));
     large.map(|cell| cell.auc.mean.unwrap_or(0.5)).collect()
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::FloorsConfig;
-use crate::metrics::{Cell, SplitMetrics};
+use crate::metrics::{Cell, SplitMetrics, has_enough};
 use crate::run_folder::RunFolder;
 use crate::{Metrics, TrainError};
 
@@ -47,7 +47,7 @@ impl Floors {
             return Err(damaged("the run has no validation rows: it can be no floor for another".to_owned()));
         };
         let floor = |cell: &Cell| {
-            let is_large = cell.positives.min(cell.rows - cell.positives) >= min_positives.max(1);
+            let is_large = has_enough(cell.rows, cell.positives, min_positives.max(1));
             let (scenario, auc) = (cell.scenario.clone()?, cell.auc.filter(|_| is_large)?);
             Some(Floor { scenario, task: cell.task.clone(), rows: cell.rows, least: auc - config.tolerance })
         };
@@ -57,7 +57,7 @@ impl Floors {
     /// The cells that are below their floor.
     pub(crate) fn below(&self, metrics: &SplitMetrics) -> Vec<BelowFloor> {
         let below = |floor: &Floor| {
-            let auc = self.cell(metrics, floor).and_then(|cell| cell.auc);
+            let auc = metrics.cell(Some(&floor.scenario), &floor.task).and_then(|cell| cell.auc);
             let is_below = auc.is_none_or(|auc| auc < floor.least);
             is_below.then(|| BelowFloor {
                 scenario: floor.scenario.clone(),
@@ -72,17 +72,12 @@ impl Floors {
     /// A cell whose rows are not those of the other run, in words: then its AUC is no measure.
     pub(crate) fn mismatch(&self, metrics: &SplitMetrics) -> Option<String> {
         self.cells.iter().find_map(|floor| {
-            let rows = self.cell(metrics, floor).map_or(0, |cell| cell.rows);
             let Floor { scenario, task, rows: expected, .. } = floor;
+            let rows = metrics.cell(Some(scenario), task).map_or(0, |cell| cell.rows);
             (rows != *expected).then(|| {
                 format!("{rows} validation rows of scenario `{scenario}` have the task `{task}`, there {expected}")
             })
         })
-    }
-
-    fn cell<'m>(&self, metrics: &'m SplitMetrics, floor: &Floor) -> Option<&'m Cell> {
-        let is_it = |cell: &&Cell| cell.scenario.as_deref() == Some(&floor.scenario) && cell.task == floor.task;
-        metrics.cells.iter().find(is_it)
     }
 }
 

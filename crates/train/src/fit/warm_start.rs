@@ -15,7 +15,7 @@ use std::sync::Arc;
 use super::Inputs;
 use crate::evaluate::{SCORED_ROWS, Scorer};
 use crate::experiment::{Experiment, NewScenarios, WarmStartConfig};
-use crate::metrics::{Cell, SplitMetrics};
+use crate::metrics::{Cell, SplitMetrics, loss_of};
 use crate::{MetricsBuilder, MetricsOptions, Run, TrainError};
 
 /// Rows of each new scenario that the nearest old one is found by, at most.
@@ -209,9 +209,7 @@ fn losses(model: &Model, inputs: &Inputs, old: usize) -> Result<Vec<Vec<f64>>, T
 fn add_losses(batch: &Batch, scores: &[f32], sums: &mut [(f64, u64)]) {
     let tasks = sums.len();
     for at in (0..batch.rows * tasks).filter(|&at| batch.observed[at]) {
-        let score = f64::from(scores[at]).clamp(1e-7, 1.0 - 1e-7);
-        let loss = if batch.labels[at] > 0.5 { -score.ln() } else { -(1.0 - score).ln() };
         let (sum, rows) = &mut sums[at % tasks];
-        (*sum, *rows) = (*sum + loss, *rows + 1);
+        (*sum, *rows) = (*sum + loss_of(scores[at], batch.labels[at] > 0.5), *rows + 1);
     }
 }

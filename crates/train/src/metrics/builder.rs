@@ -4,7 +4,7 @@ use hinet_data::{Batch, Layout};
 use rayon::prelude::*;
 
 use super::scored::{is_positive, pack, pack_group};
-use super::{Cell, Reliability, SplitMetrics, UNKNOWN_SCENARIO, auc, calibration, gauc, log_loss, ranking};
+use super::{Cell, Reliability, SplitMetrics, UNKNOWN_SCENARIO, auc, calibration, gauc, has_enough, log_loss, ranking};
 
 /// What the metrics are about.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -256,7 +256,7 @@ impl MetricsBuilder {
 impl SplitMetrics {
     fn with_means(mut self) -> SplitMetrics {
         let known = |cell: &&Cell| cell.scenario.as_deref() != Some(UNKNOWN_SCENARIO);
-        let enough = |cell: &&Cell| cell.positives.min(cell.rows - cell.positives) >= self.min_positives;
+        let enough = |cell: &&Cell| has_enough(cell.rows, cell.positives, self.min_positives);
         let cells = mean(self.cells.iter().filter(known).filter(enough).map(|cell| cell.auc));
         (self.mean_cell_auc, self.mean_cell_auc_cells) = cells;
         (self.mean_auc, self.mean_auc_tasks) = mean(self.overall.iter().map(|cell| cell.auc));

@@ -6,12 +6,15 @@ use super::scored::{is_positive, score};
 /// nearer to 1 (but not 1), so a smaller number would only make one saturated row outweigh all others.
 pub(super) const CLIP: f64 = 1e-7;
 
+/// `-ln p` of a positive row, `-ln(1 - p)` of a negative one.
+pub(crate) fn loss_of(score: f32, positive: bool) -> f64 {
+    let p = f64::from(score).clamp(CLIP, 1.0 - CLIP);
+    if positive { -p.ln() } else { -(-p).ln_1p() }
+}
+
 /// Mean of `-ln p` over positive rows and `-ln(1 - p)` over negative ones. `None` without rows.
 pub(super) fn log_loss(rows: &[u64]) -> Option<f64> {
-    let loss = |&row: &u64| {
-        let p = f64::from(score(row)).clamp(CLIP, 1.0 - CLIP);
-        if is_positive(row) { -p.ln() } else { -(-p).ln_1p() }
-    };
+    let loss = |&row: &u64| loss_of(score(row), is_positive(row));
     (!rows.is_empty()).then(|| rows.iter().map(loss).sum::<f64>() / rows.len() as f64)
 }
 

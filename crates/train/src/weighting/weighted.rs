@@ -9,7 +9,6 @@ use super::{ObjectiveGradients, ObjectiveMap, Seen, Weigher, WeightingConfig};
 /// Weighs objectives, batch by batch.
 pub(crate) struct Weighted {
     pub(crate) weigher: Weigher,
-    map: ObjectiveMap,
     /// For kinds that look at gradients.
     gradients: Option<ObjectiveGradients>,
     /// `[rows, columns]`: those of the loss, times factors.
@@ -50,19 +49,20 @@ impl Weighted {
     /// None where there is nothing to weigh by.
     pub(crate) fn new(config: &WeightingConfig, model: &Model) -> Option<Weighted> {
         let map = ObjectiveMap::new(config.objectives, &model.layout);
-        let weigher = Weigher::new(config, map.clone())?;
         let own = || ObjectiveGradients::new(&map, &model.params, &model.embeddings);
         let gradients = config.kind.reads_gradients().then(own);
-        Some(Weighted { weigher, gradients, map, weights: Vec::new(), input: Vec::new() })
+        let weigher = Weigher::new(config, map)?;
+        Some(Weighted { weigher, gradients, weights: Vec::new(), input: Vec::new() })
     }
 
     /// The loss of each objective over a batch, as the step counts it; `None` without an observed label.
     pub(crate) fn losses(&self, cells: &CellLosses, inputs: &LossInputs, batch: &Batch) -> Vec<Option<f64>> {
-        let mut sums = vec![(0.0, 0.0); self.map.count()];
+        let map = &self.weigher.map;
+        let mut sums = vec![(0.0, 0.0); map.count()];
         let tasks = inputs.columns();
         for (scenario, task) in (0..inputs.scenarios()).flat_map(|s| (0..tasks).map(move |task| (s, task))) {
             let (sum, weight) = cells.sum(scenario, task);
-            let of = &mut sums[self.map.of(scenario, task)];
+            let of = &mut sums[map.of(scenario, task)];
             *of = (of.0 + inputs.cell_weight(scenario, task) * sum, of.1 + weight);
         }
         sums.into_iter().map(|(sum, weight)| (weight > 0.0).then(|| sum / batch.rows as f64)).collect()
@@ -83,10 +83,7 @@ impl Weighted {
             None => {
                 let seen = Seen { losses, products: Vec::new() };
                 let factors = self.weigher.factors(&seen, pass.seed);
-                self.weigh(pass, |k| factors[k] as f32);
-                let inputs = [pass.feed.inputs[0], pass.feed.inputs[1], &self.weights];
-                let feed = Feed { inputs: &inputs, ..pass.feed };
-                tape.backward(&pass.model.params, &feed, &[(pass.objective.cross_entropy, 1.0)], gradients);
+                self.backward_by(pass, |k| factors[k] as f32, tape, gradients);
                 let gradient = tape.input_gradient(pass.network.x);
                 self.input.iter_mut().zip(gradient).for_each(|(sum, value)| *sum += value);
             }
@@ -115,12 +112,23 @@ impl Weighted {
                 own.keep_input(objective, &[]);
                 continue;
             }
-            self.weigh(pass, |k| if k == objective { 1.0 } else { 0.0 });
-            let inputs = [pass.feed.inputs[0], pass.feed.inputs[1], &self.weights];
-            let feed = Feed { inputs: &inputs, ..pass.feed };
-            tape.backward(&pass.model.params, &feed, &[(pass.objective.cross_entropy, 1.0)], gradients);
+            self.backward_by(pass, |k| if k == objective { 1.0 } else { 0.0 }, tape, gradients);
             own.keep_input(objective, tape.input_gradient(pass.network.x));
         }
+    }
+
+    /// The backward pass of the cross-entropies, with these factors of the objectives.
+    fn backward_by(
+        &mut self,
+        pass: &Forwarded<'_>,
+        factor: impl Fn(usize) -> f32,
+        tape: &mut Tape,
+        gradients: &mut Gradients,
+    ) {
+        self.weigh(pass, factor);
+        let inputs = [pass.feed.inputs[0], pass.feed.inputs[1], &self.weights];
+        let feed = Feed { inputs: &inputs, ..pass.feed };
+        tape.backward(&pass.model.params, &feed, &[(pass.objective.cross_entropy, 1.0)], gradients);
     }
 
     /// The weights of the loss, times the factor of each row's and task's objective.
@@ -130,7 +138,7 @@ impl Weighted {
         self.weights.clear();
         self.weights.reserve(weights.len());
         for (scenario, rows) in pass.feed.offsets.windows(2).enumerate() {
-            let factors: Vec<f32> = (0..tasks).map(|task| factor(self.map.of(scenario, task))).collect();
+            let factors: Vec<f32> = (0..tasks).map(|task| factor(self.weigher.map.of(scenario, task))).collect();
             for row in weights[rows[0] * tasks..rows[1] * tasks].chunks_exact(tasks) {
                 self.weights.extend(row.iter().zip(&factors).map(|(weight, factor)| weight * factor));
             }
