@@ -21,8 +21,13 @@ impl Graph {
         let inner = match op.source {
             Source::Shared => from.width,
             Source::PerExpert => from.width / taken,
+            Source::EachRun(runs) => from.width / runs,
         };
-        let read = if op.source == Source::Shared { inner } else { inner * taken };
+        let (read, made) = match op.source {
+            Source::Shared => (inner, taken),
+            Source::PerExpert => (inner * taken, taken),
+            Source::EachRun(runs) => (inner * runs, runs),
+        };
         assert!(
             inner > 0 && read == from.width && weight_rows == all * inner,
             "linear: x {from} and weight {weight} in {} groups of {} experts ({:?}, {:?})",
@@ -41,7 +46,7 @@ impl Graph {
         // The backward pass of a linear operator keeps only its result; other functions stand on their own.
         let fused = slope_from_result(op.activation);
         let linear = LinearOp { activation: if fused { op.activation } else { Activation::Identity }, ..op };
-        let value = self.push(Op::Linear(linear), inputs, from.rows, taken * weight.width);
+        let value = self.push(Op::Linear(linear), inputs, from.rows, made * weight.width);
         if fused { value } else { self.activate(value, op.activation) }
     }
 
@@ -157,6 +162,10 @@ impl Graph {
             "linear: x {from} cannot be routed over {} groups",
             op.groups
         );
+        if let Source::EachRun(runs) = op.source {
+            let one = op.experts == 1 && (op.groups == 1 || op.routing == Routing::Own);
+            assert!(runs > 0 && one, "linear: {runs} runs, {} groups of {} experts", op.groups, op.experts);
+        }
     }
 
     /// Whether each row of such a value belongs to a group.

@@ -155,6 +155,9 @@ pub enum Source {
     Shared,
     /// Its own `in` columns of x, in the order of the blocks a row goes through.
     PerExpert,
+    /// Each of this many runs of x, `in` wide, in turn: the one block that a row goes through makes as many results side by
+    /// side, such as one for each item of a list. Goes with one expert, and with one group or rows of their own group.
+    EachRun(usize),
 }
 
 /// Which blocks of a linear operator a row goes through.

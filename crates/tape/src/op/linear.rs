@@ -37,6 +37,9 @@ struct Blocks {
     shared: bool,
     own: bool,
     rows: Rows,
+    /// Runs of columns of a row that go through the block one after the other. Products take them for rows: side by side in
+    /// memory they are.
+    runs: usize,
 }
 
 /// Rows that go through the same blocks.
@@ -62,9 +65,10 @@ impl Blocks {
             outer: weight.width,
             experts: op.experts,
             groups: op.groups,
-            shared: op.source == Source::Shared,
+            shared: op.source != Source::PerExpert,
             own: op.routing == Routing::Own && op.groups > 1,
             rows: node.shape.rows,
+            runs: if let Source::EachRun(runs) = op.source { runs } else { 1 },
         }
     }
 
@@ -81,11 +85,22 @@ impl Blocks {
         (0..if self.own { self.groups } else { 1 }).map(move |group| {
             if self.own {
                 let first = group * self.experts;
-                Segment { rows: context.group_rows(self.rows, group), blocks: first..first + self.experts }
+                Segment { rows: self.group_rows(group, context), blocks: first..first + self.experts }
             } else {
-                Segment { rows: 0..self.rows.count(context.feed.rows), blocks: 0..self.all() }
+                Segment { rows: 0..self.row_count(context), blocks: 0..self.all() }
             }
         })
+    }
+
+    /// Rows, each as many times as it has runs.
+    fn row_count(&self, context: &Context<'_>) -> usize {
+        self.rows.count(context.feed.rows) * self.runs
+    }
+
+    /// The rows of a group, counted likewise.
+    fn group_rows(&self, group: usize, context: &Context<'_>) -> Range<usize> {
+        let rows = context.group_rows(self.rows, group);
+        rows.start * self.runs..rows.end * self.runs
     }
 
     fn units(&self, segment: &Segment) -> impl Iterator<Item = Unit> + use<'_> {
@@ -105,9 +120,9 @@ impl Blocks {
     /// Rows that go through a block, and its place among the blocks of its segment.
     fn rows_of(&self, block: usize, context: &Context<'_>) -> (Range<usize>, usize) {
         if self.own {
-            (context.group_rows(self.rows, block / self.experts), block % self.experts)
+            (self.group_rows(block / self.experts, context), block % self.experts)
         } else {
-            (0..self.rows.count(context.feed.rows), block)
+            (0..self.row_count(context), block)
         }
     }
 
@@ -172,7 +187,7 @@ pub(crate) fn run(
 ) {
     let blocks = Blocks { inner: operands.inner, ..Blocks::new(op, node, context) };
     let forward = Forward { op, blocks: &blocks, context, operands };
-    let rows = context.parallel.row_block(node.shape.rows.count(context.feed.rows));
+    let rows = context.parallel.row_block(blocks.row_count(context));
     let room = if blocks.unit_width() >= WIDE { tiles_len(rows, blocks.inner) } else { 1 };
     let chunk = rows * blocks.width_out();
     tiles.resize(out.len().div_ceil(chunk) * room);

@@ -79,6 +79,12 @@ fn linears() -> Vec<Case> {
         }),
     ];
     for groups in [1, GROUPS] {
+        for runs in [1, 4] {
+            cases.push(case(&format!("linear of {groups} groups over {runs} runs"), |g| {
+                let x = g.input("x", 3 * runs, true);
+                linear(g, x, (3, 2), (groups, 1, Source::EachRun(runs), Routing::Own), Activation::Relu)
+            }));
+        }
         for routing in [Routing::Own, Routing::All] {
             for source in [Source::Shared, Source::PerExpert] {
                 let taken = if routing == Routing::Own { 2 } else { 2 * groups };

@@ -12,7 +12,8 @@ pub(crate) fn linear(op: &LinearOp, inputs: &Inputs<'_>, node: &Node, values: &V
     let outer = inputs.graph.shape(op.weight).width;
     let inner = weight.len() / (op.groups * op.experts * outer);
     let mut out = Vec::new();
-    for row in 0..x.len() / width {
+    let runs = if let Source::EachRun(runs) = op.source { runs } else { 1 };
+    for (row, run) in (0..x.len() / width).flat_map(|row| (0..runs).map(move |run| (row, run))) {
         let blocks: Vec<usize> = match op.routing {
             Routing::Own if op.groups > 1 => {
                 let group = group_of(inputs, node.shape.rows, row);
@@ -24,7 +25,11 @@ pub(crate) fn linear(op: &LinearOp, inputs: &Inputs<'_>, node: &Node, values: &V
             for o in 0..outer {
                 let mut sum = bias.map_or(0.0, |bias| bias[block * outer + o]);
                 for i in 0..inner {
-                    let column = if op.source == Source::Shared { i } else { place * inner + i };
+                    let column = match op.source {
+                        Source::Shared => i,
+                        Source::PerExpert => place * inner + i,
+                        Source::EachRun(_) => run * inner + i,
+                    };
                     sum += x[row * width + column] * weight[(block * inner + i) * outer + o];
                 }
                 out.push(activate(op.activation, sum));

@@ -1,7 +1,8 @@
 //! Linear operators.
 //!
 //! Blocks that every row goes through, all reading the same columns, are one `Gemm` over their matrices side by side;
-//! blocks that read columns of their own are one `MatMul` over a batch of matrices.
+//! blocks that read columns of their own are one `MatMul` over a batch of matrices, and runs of columns that go through one
+//! block are rows of one `MatMul`.
 //!
 //! A row that goes through the blocks of its own group (scenario) only is computed in one of two ways, whichever takes
 //! fewer multiply-adds once what an operator costs by itself is counted:
@@ -33,6 +34,8 @@ struct Sizes {
     routed: bool,
     /// Whether blocks read columns of their own.
     apart: bool,
+    /// Runs of columns that go through the one block, where they do.
+    runs: Option<usize>,
 }
 
 impl Sizes {
@@ -42,12 +45,14 @@ impl Sizes {
         let routed = op.groups > 1 && op.routing == Routing::Own;
         let taken = if routed { op.experts } else { blocks };
         let apart = op.source == Source::PerExpert && taken > 1;
-        Sizes { blocks, taken, inner: weight.len(0) / weight.width / blocks, outer: weight.width, routed, apart }
+        let inner = weight.len(0) / weight.width / blocks;
+        let runs = if let Source::EachRun(runs) = op.source { Some(runs) } else { None };
+        Sizes { blocks, taken, inner, outer: weight.width, routed, apart, runs }
     }
 
     /// Whether rows are parted by group for it.
     fn parts_rows(self) -> bool {
-        self.routed && (self.apart || self.blocks * self.inner * self.outer > FEW)
+        self.routed && (self.apart || self.runs.is_some() || self.blocks * self.inner * self.outer > FEW)
     }
 
     /// The matrices of some blocks side by side: `[inner, blocks * outer]`.
@@ -83,6 +88,7 @@ impl Translation<'_, '_> {
         let bias = op.bias.map(|bias| self.fixed(bias)).unwrap_or_default();
         let numbers = Numbers { hint: &hint, weight: &weight, bias: &bias };
         let y = match (sizes.apart, sizes.parts_rows()) {
+            _ if sizes.runs.is_some() => self.each_run(&x, sizes, numbers),
             (false, false) if sizes.routed => self.all_and_own(&x, sizes, numbers),
             (false, false) => self.gemm(&x, sizes, numbers),
             (false, true) => self.gemm_of_groups(&x, sizes, numbers),
@@ -148,6 +154,29 @@ impl Translation<'_, '_> {
         let bias = self.numbers(&hint, numbers.bias.to_vec(), groups);
         let bias = if parted { self.of_group(&bias) } else { bias };
         self.out.op("Add", &[&y, &bias], Vec::new())
+    }
+
+    /// Runs of columns by one block: `[rows, runs, inner]` times `[inner, outer]`, for the rows of each group where each has
+    /// its own.
+    fn each_run(&mut self, x: &str, sizes: Sizes, numbers: Numbers<'_>) -> Name {
+        let Sizes { inner, outer, .. } = sizes;
+        let runs = sizes.runs.unwrap_or(1);
+        let x = self.out.reshape(x, &[0, runs, inner]);
+        let parts = if sizes.routed { self.part(&x, 0, sizes) } else { vec![x] };
+        let mut products = Vec::new();
+        for (group, (x, weight)) in parts.iter().zip(numbers.weight.chunks_exact(inner * outer)).enumerate() {
+            let weight = self.out.floats(numbers.hint, &[inner, outer], weight.to_vec());
+            let product = self.out.op("MatMul", &[x, &weight], Vec::new());
+            products.push(match numbers.bias.get(group * outer..(group + 1) * outer) {
+                None => product,
+                Some(bias) => {
+                    let bias = self.out.floats(&format!("{}.bias", numbers.hint), &[outer], bias.to_vec());
+                    self.out.op("Add", &[&product, &bias], Vec::new())
+                }
+            });
+        }
+        let y = self.out.concat(&products, 0);
+        self.out.reshape(&y, &[0, runs * outer])
     }
 
     /// The rows of each group, along an axis.

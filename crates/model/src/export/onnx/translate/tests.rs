@@ -44,6 +44,7 @@ impl Case {
         let x = match source {
             Source::Shared => self.x,
             Source::PerExpert => self.graph.concat(&vec![self.x; taken]),
+            Source::EachRun(runs) => self.graph.concat(&vec![self.x; runs]),
         };
         let weight = self.parameter("weight", GROUPS * experts * WIDTH, out);
         let bias = Some(self.parameter("bias", GROUPS * experts, out));
@@ -137,6 +138,29 @@ fn every_linear_operator_small_and_large() {
                 let y = case.linear((routing, source, experts), out);
                 case.agrees(y, &format!("{routing:?}, {source:?}, {experts} blocks of {out}"));
             }
+        }
+    }
+}
+
+#[test]
+fn runs_of_columns_through_one_block_shared_and_of_each_group() {
+    for groups in [1, GROUPS] {
+        for bias in [false, true] {
+            let mut case = Case::new();
+            let (scaled, shifted) = (case.graph.affine(case.x, 0.3, 0.0), case.graph.affine(case.x, -1.0, 0.5));
+            let x = case.graph.concat(&[case.x, scaled, shifted]);
+            let weight = case.parameter("weight", groups * WIDTH, 4);
+            let bias = bias.then(|| case.parameter("bias", groups, 4));
+            let op = LinearOp {
+                bias,
+                groups,
+                source: Source::EachRun(3),
+                routing: Routing::Own,
+                activation: Activation::Tanh,
+                ..LinearOp::plain(weight)
+            };
+            let y = case.graph.linear(x, op);
+            case.agrees(y, &format!("{groups} groups, bias {}", bias.is_some()));
         }
     }
 }
