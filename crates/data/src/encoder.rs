@@ -170,6 +170,7 @@ impl Encoder {
         let layout = Layout {
             tables: fitted.tables.iter().map(Table::spec).collect(),
             slots: fitted.features.iter().map(Feature::slot).collect(),
+            sequences: feature::sequences(&fitted.features),
             scenarios: fitted.scenario.values.values().map(|value| value.to_string()).collect(),
             scenario_rows: fitted.scenario.rows.clone(),
             tasks: tasks.iter().map(Task::spec).collect(),

@@ -25,7 +25,7 @@ pub use expression::Expression;
 pub use guess::{ColumnGuess, FeatureKind, Guess, GuessOptions, Role};
 pub use schema::{
     CategoricalConfig, DataConfig, Encoding, FeatureConfig, Keep, Layout, Missing, MultiConfig, NumericConfig, Paths,
-    Pooling, ScenarioConfig, SchemaConfig, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform,
+    Pooling, ScenarioConfig, SchemaConfig, Sequence, SequenceConfig, Slot, TableSpec, TaskConfig, TaskSpec, Transform,
     UnknownConfig, UnknownScenario, VectorConfig, VectorMissing, WeightedConfig,
 };
 pub use seed::{Seed, shuffle};

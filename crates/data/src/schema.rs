@@ -10,7 +10,7 @@ pub use feature_config::{
     VectorConfig, VectorMissing, WeightedConfig,
 };
 pub(crate) use feature_config::{OWN_TABLE, default_buckets, default_dim, default_min_count, default_weight_separator};
-pub use layout::{Layout, Pooling, Slot, TableSpec, TaskSpec, UnknownScenario};
+pub use layout::{Layout, Pooling, Sequence, Slot, TableSpec, TaskSpec, UnknownScenario};
 pub(crate) use layout::{all_negatives, is_all, is_negative_rate};
 
 /// Everything that decides what an [`Encoder`](crate::Encoder) does, as the experiment file has it.

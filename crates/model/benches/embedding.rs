@@ -22,6 +22,7 @@ fn main() {
 fn layout() -> Layout {
     let name = |column: usize| format!("c{column}");
     Layout {
+        sequences: Vec::new(),
         tables: (0..COLUMNS).map(|column| TableSpec { name: name(column), rows: TABLE_ROWS, dim: 16 }).collect(),
         slots: (0..COLUMNS).map(|column| Slot::Lookup { feature: name(column), table: column }).collect(),
         scenarios: vec!["all".into()],

@@ -184,7 +184,7 @@ fn check_finite(folder: &Path, model: &Model) -> Result<(), ModelError> {
 
 /// The size of the tables' file must follow from the layout, before that much memory is asked for.
 fn check_size(folder: &Path, manifest: &Manifest) -> Result<(), ModelError> {
-    let tables = manifest.model.columns().specs(&manifest.layout);
+    let tables = manifest.model.columns(&manifest.layout).specs(&manifest.layout);
     let tables: Vec<_> = tables.iter().map(|t| (t.name.as_str(), vec![t.rows, t.dim])).collect();
     let found = manifest.files.iter().find(|record| record.name == TABLES).map_or(0, |record| record.bytes);
     match tensors::file_size(&tables) {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::embedding::{Columns, EmbeddingConfig, Tables};
 use crate::error::ModelError;
+use crate::network::{AttentionConfig, CrossConfig, check_fm};
 use crate::scenario::ScenarioLayerConfig;
 use crate::task::TaskLayerConfig;
 
@@ -30,6 +31,16 @@ pub struct ModelConfig {
     /// their embeddings are; numbers count as the layers read them, after `input_norm`.
     #[serde(default)]
     pub first_order: bool,
+    /// Whether each pair of features has a term in each task's logit, the product of their embeddings: a factorisation machine beside the
+    /// layers. All embeddings must be as wide; numbers have vectors of their own.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub fm: bool,
+    /// Cross layers between the dense input and the layers (DCN-v2).
+    #[serde(default, skip_serializing_if = "CrossConfig::is_default")]
+    pub cross: CrossConfig,
+    /// Sequences that are read item by item, with attention; others are pooled.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sequence: Vec<AttentionConfig>,
     /// First slot: what is learnt about scenarios.
     pub scenario: ScenarioLayerConfig,
     /// Second slot: what is learnt about tasks.
@@ -64,7 +75,8 @@ impl ModelConfig {
         self.scenario.check()?;
         self.task.check(layout)?;
         self.check_pairing()?;
-        let rows = self.columns().specs(layout).into_iter().map(|spec| (spec.name, spec.rows));
+        self.check_input(layout)?;
+        let rows = self.columns(layout).specs(layout).into_iter().map(|spec| (spec.name, spec.rows));
         match rows.into_iter().find(|(_, rows)| *rows > u32::MAX as usize) {
             Some((name, rows)) => {
                 Err(bad("tables", format!("{rows} rows in `{name}`"), format!("at most {} rows", u32::MAX)))
@@ -88,11 +100,44 @@ impl ModelConfig {
         Ok(())
     }
 
-    /// What the model reads of the features.
-    pub(crate) fn columns(&self) -> Columns {
-        let embeddings = self.task.reads_layers();
-        Columns { tables: self.tables, embeddings, first_order: self.first_order || !embeddings }
+    /// What stands between the features and the layers.
+    fn check_input(&self, layout: &Layout) -> Result<(), ModelError> {
+        self.cross.check()?;
+        if self.cross.layers > 0 && !self.task.reads_layers() {
+            return Err(bad("cross.layers", self.cross.layers.to_string(), "0: this model has no layers"));
+        }
+        if self.fm {
+            check_fm(self, layout)?;
+        }
+        for (place, attention) in self.sequence.iter().enumerate() {
+            attention.check(layout)?;
+            let feature = &attention.feature;
+            if self.sequence[..place].iter().any(|other| other.feature == *feature) {
+                return Err(bad("sequence.feature", format!("`{feature}` twice"), "each sequence once"));
+            }
+            if self.tables.per_task() || !self.task.reads_layers() {
+                let expected = "a model whose tasks share embeddings: this one reads sequences pooled";
+                return Err(bad("sequence.feature", format!("`{feature}`"), expected));
+            }
+        }
+        Ok(())
     }
+
+    /// What the model reads of the features.
+    pub(crate) fn columns(&self, layout: &Layout) -> Columns {
+        let embeddings = self.task.reads_layers();
+        let sequences = self.sequence.iter().filter_map(|attention| layout.sequence(&attention.feature).cloned());
+        Columns {
+            tables: self.tables,
+            embeddings,
+            first_order: self.first_order || !embeddings,
+            sequences: sequences.collect(),
+        }
+    }
+}
+
+fn is_false(flag: &bool) -> bool {
+    !flag
 }
 
 fn check_layout(layout: &Layout) -> Result<(), ModelError> {
@@ -221,6 +266,7 @@ mod tests {
     fn layout(width: usize, scenarios: usize, tasks: usize) -> Layout {
         let task = |task: usize| TaskSpec::new(format!("t{task}"));
         Layout {
+            sequences: Vec::new(),
             tables: Vec::new(),
             slots: vec![Slot::Dense { feature: "numbers".into(), width }],
             scenarios: (0..scenarios).map(|scenario| scenario.to_string()).collect(),

@@ -17,7 +17,7 @@ pub use config::{EmbeddingConfig, SparseOptimiserConfig, SparseOptimiserKind, Ta
 pub use optimiser::SparseOptimiser;
 pub use products::TableProducts;
 
-use hinet_data::{Layout, Slot, TableSpec};
+use hinet_data::{Layout, Pooling, Slot, TableSpec};
 use hinet_tape::Buffer;
 
 /// The tables of a model, and where each slot's columns lie in the dense input.
@@ -49,10 +49,22 @@ struct Table {
 #[derive(Clone, Debug)]
 struct Placed {
     slot: Slot,
+    reading: Reading,
     feature: usize,
     table: Option<usize>,
     start: usize,
     width: usize,
+}
+
+/// What of a slot lies in its columns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reading {
+    /// Its numbers, its embedding, or the pooled one of several.
+    Whole,
+    /// The embedding of each of so many items, 0 where there are fewer.
+    Items(usize),
+    /// For each of so many places, whether there is an item.
+    Present(usize),
 }
 
 /// Columns of the dense input, and what they are looked up in.
@@ -61,6 +73,8 @@ pub(crate) struct LookedUp<'e> {
     /// The column of the batch, which is also the slot's place in the layout.
     pub(crate) feature: usize,
     pub(crate) slot: &'e Slot,
+    /// What of the slot.
+    pub(crate) reading: Reading,
     /// Index into [`Embeddings::specs`]; none for numbers.
     pub(crate) table: Option<usize>,
     /// First column.
@@ -74,14 +88,14 @@ impl Embeddings {
     /// rows in this one, change no draw. Runs on the threads of the pool it is called in, and draws the same on any.
     #[must_use]
     pub fn new(layout: &Layout, config: &EmbeddingConfig, seed: impl Fn(&str) -> u64) -> Embeddings {
-        Embeddings::with_columns(layout, Columns::PLAIN, config, seed)
+        Embeddings::with_columns(layout, &Columns::PLAIN, config, seed)
     }
 
     /// As [`Embeddings::new`] for what a model reads. First-order weights start at 0; tables of a scenario's own draw
     /// from a stream of their own, `seed(table name/scenario)`.
     pub(crate) fn with_columns(
         layout: &Layout,
-        columns: Columns,
+        columns: &Columns,
         config: &EmbeddingConfig,
         seed: impl Fn(&str) -> u64,
     ) -> Embeddings {
@@ -102,11 +116,11 @@ impl Embeddings {
     /// Tables that hold nothing but 0.
     #[must_use]
     pub fn zeros(layout: &Layout) -> Embeddings {
-        Embeddings::blank(layout, Columns::PLAIN)
+        Embeddings::blank(layout, &Columns::PLAIN)
     }
 
     /// As [`Embeddings::zeros`] for what a model reads.
-    pub(crate) fn blank(layout: &Layout, columns: Columns) -> Embeddings {
+    pub(crate) fn blank(layout: &Layout, columns: &Columns) -> Embeddings {
         let slots = place(layout, columns);
         let per_scenario = columns.tables.per_scenario();
         let tables = columns.specs(layout).into_iter().enumerate().map(|(index, spec)| Table {
@@ -120,7 +134,7 @@ impl Embeddings {
             features: layout.slots.len(),
             width: columns.width(layout),
             first_order_table: if columns.embeddings { layout.tables.len() * columns.copies(layout) } else { 0 },
-            first_order_column: columns.deep(layout),
+            first_order_column: columns.first_order_start(layout),
             slots,
         }
     }
@@ -133,9 +147,10 @@ impl Embeddings {
 
     /// What the columns of the dense input are looked up in, from the first column on.
     pub(crate) fn looked_up(&self) -> impl Iterator<Item = LookedUp<'_>> {
-        self.slots.iter().map(|Placed { slot, feature, table, start, width }| LookedUp {
+        self.slots.iter().map(|Placed { slot, reading, feature, table, start, width }| LookedUp {
             feature: *feature,
             slot,
+            reading: *reading,
             table: *table,
             start: *start,
             width: *width,
@@ -173,22 +188,54 @@ impl Embeddings {
 }
 
 /// Every slot with its place.
-fn place(layout: &Layout, columns: Columns) -> Vec<Placed> {
+fn place(layout: &Layout, columns: &Columns) -> Vec<Placed> {
     let tables = layout.tables.len();
     let copies = columns.copies(layout);
-    let deep = (0..copies).flat_map(|copy| layout.slots.iter().enumerate().map(move |slot| (copy, slot)));
-    let deep = deep.filter(|(_, (_, slot))| columns.embeddings || slot.table().is_none());
-    let deep = deep.map(|(copy, (feature, slot))| (feature, slot, copy * tables, layout.slot_width(slot)));
-    let first = if columns.embeddings { copies * tables } else { 0 };
-    let weights = layout.slots.iter().enumerate().filter(|(_, slot)| columns.first_order && slot.table().is_some());
-    let weights = weights.map(|(feature, slot)| (feature, slot, first, layout.tasks.len()));
-    let mut start = 0;
-    let placed = deep.chain(weights).map(|(feature, slot, base, width)| {
-        start += width;
-        let table = slot.table().map(|table| base + table);
-        Placed { slot: slot.clone(), feature, table, start: start - width, width }
-    });
-    placed.collect()
+    let mut places = Places { layout, start: 0, placed: Vec::new() };
+    for copy in 0..copies {
+        columns.whole(layout).for_each(|(feature, slot)| {
+            places.add((feature, Reading::Whole), copy * tables, layout.slot_width(slot));
+        });
+    }
+    for sequence in &columns.sequences {
+        let length = sequence.length;
+        for &feature in &sequence.slots {
+            let width = length * layout.slot_width(&layout.slots[feature]);
+            places.add((feature, Reading::Items(length)), 0, width);
+        }
+        places.add((sequence.slots[0], Reading::Present(length)), 0, length);
+    }
+    if columns.first_order {
+        let first = if columns.embeddings { copies * tables } else { 0 };
+        let with_ids = (0..layout.slots.len()).filter(|&feature| layout.slots[feature].table().is_some());
+        with_ids.for_each(|feature| places.add((feature, Reading::Whole), first, layout.tasks.len()));
+    }
+    places.placed
+}
+
+/// Slots placed one after the other.
+struct Places<'l> {
+    layout: &'l Layout,
+    start: usize,
+    placed: Vec<Placed>,
+}
+
+impl Places<'_> {
+    /// Adds a slot that reads its table among those from `base` on.
+    fn add(&mut self, (feature, reading): (usize, Reading), base: usize, width: usize) {
+        let slot = self.layout.slots[feature].clone();
+        let reads_table = !matches!(reading, Reading::Present(_));
+        let table = slot.table().filter(|_| reads_table).map(|table| base + table);
+        self.placed.push(Placed { slot, reading, feature, table, start: self.start, width });
+        self.start += width;
+    }
+}
+
+impl Placed {
+    /// Whether the gradient decides which rows of the table it touches.
+    fn pools_by_max(&self) -> bool {
+        self.reading == Reading::Whole && matches!(self.slot, Slot::Bag { pooling: Pooling::Max, .. })
+    }
 }
 
 impl Table {

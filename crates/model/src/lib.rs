@@ -30,6 +30,7 @@
 //! use hinet_tape::{Evaluator, Feed, Params, Workspace};
 //!
 //! let layout = Layout {
+//!     sequences: Vec::new(),
 //!     tables: Vec::new(),
 //!     slots: vec![Slot::Dense { feature: "numbers".into(), width: 3 }],
 //!     scenarios: vec!["home".into(), "search".into()],
@@ -86,7 +87,7 @@ pub use export::{
 pub use grow::Origin;
 pub use loss::{CellLosses, LossInputs, row_weights};
 pub use model::Model;
-pub use network::{Form, Network, Objective, Output};
+pub use network::{AttentionConfig, CrossConfig, Form, Network, Objective, Output};
 pub use plan::{Plan, PlanWorkspace, RequestPlan};
 pub use prune::{PrunedScenario, Pruning};
 pub use scenario::{

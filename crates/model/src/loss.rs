@@ -168,6 +168,7 @@ mod tests {
     fn layout() -> Layout {
         let task = |name: &str, weight: f64| TaskSpec { weight, ..TaskSpec::new(name) };
         Layout {
+            sequences: Vec::new(),
             tables: Vec::new(),
             slots: vec![Slot::Dense { feature: "numbers".into(), width: 2 }],
             scenarios: vec!["a".into(), "b".into()],

@@ -2,7 +2,7 @@
 //! gate, and its blocks are experts. A new layer is inspected and explained without a line about it here.
 
 use hinet_data::Layout;
-use hinet_tape::{Activation, Block, Graph, LinearOp, Op, ParamSpec, Routing, Rows, Scope, Value};
+use hinet_tape::{Activation, Block, Graph, LinearOp, Op, ParamSpec, Routing, Rows, Scope, Source, Value};
 
 use crate::Network;
 
@@ -123,8 +123,12 @@ pub fn mixtures(network: &Network, layout: &Layout) -> Vec<Mixture> {
         if !weighs || gates.contains(&gate) || !is_gate(graph, gate) {
             return None;
         }
-        gates.push(gate);
         let made = maker(graph, gate);
+        // What weighs the items of a sequence is no gate: its places are no experts.
+        if made.as_ref().is_some_and(|(op, _)| matches!(op.source, Source::EachRun(_))) {
+            return None;
+        }
+        gates.push(gate);
         let by_scenario = made.as_ref().is_some_and(|(op, spec)| {
             op.routing == Routing::All && spec.scope.is_per_scenario() && outputs.len().is_multiple_of(scenarios)
         });

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use hinet_data::{Layout, Seed};
-use hinet_tape::{Graph, Op, Params, Routing, Rows, Value};
+use hinet_tape::{Graph, Op, Params, Routing, Rows, Source, Value};
 
 use crate::config::bad;
 use crate::{Calibration, Embeddings, Form, ModelConfig, ModelError, Network};
@@ -37,7 +37,7 @@ impl Model {
         let network = Model::check(&layout, &config)?;
         let params = draw(&network, seed);
         let table = |table: &str| seed.stream(&format!("table {table}"), 0);
-        let embeddings = Embeddings::with_columns(&layout, config.columns(), &config.embedding, table);
+        let embeddings = Embeddings::with_columns(&layout, &config.columns(&layout), &config.embedding, table);
         Ok(Model { layout, config, seed, network, params, embeddings, calibration: None })
     }
 
@@ -51,13 +51,13 @@ impl Model {
     pub(crate) fn blank(layout: Layout, config: ModelConfig, seed: Seed) -> Result<Model, ModelError> {
         let network = Model::check(&layout, &config)?;
         let params = Params::new(network.graph.params(), |_| 0);
-        let embeddings = Embeddings::blank(&layout, config.columns());
+        let embeddings = Embeddings::blank(&layout, &config.columns(&layout));
         Ok(Model { layout, config, seed, network, params, embeddings, calibration: None })
     }
 
     fn check(layout: &Layout, config: &ModelConfig) -> Result<Network, ModelError> {
         let mut names = HashSet::new();
-        for table in config.columns().specs(layout) {
+        for table in config.columns(layout).specs(layout) {
             if table.name == "__metadata__" || names.contains(&table.name) {
                 return Err(bad("table", format!("`{}`", table.name), "a name of its own other than `__metadata__`"));
             }
@@ -104,7 +104,8 @@ fn flops_per_row(network: &Network) -> u64 {
         Op::Linear(op) => {
             let blocks = op.experts * if op.routing == Routing::All { op.groups } else { 1 };
             let weight = graph.shape(op.weight);
-            2 * blocks * weight.width * (weight.len(0) / weight.width / (op.groups * op.experts))
+            let runs = if let Source::EachRun(runs) = op.source { runs } else { 1 };
+            2 * runs * blocks * weight.width * (weight.len(0) / weight.width / (op.groups * op.experts))
         }
         Op::Mixture { outputs, width } => 2 * width * outputs.iter().map(Vec::len).sum::<usize>(),
         Op::Input { .. } | Op::Parameter { .. } | Op::Constant { .. } => 0,

@@ -41,6 +41,8 @@ use hinet_tape::{Graph, ParamSpec, Value};
 pub(crate) use auxiliary::Auxiliary;
 pub(crate) use bank::{Bank, Layer, Owner, Reads, Stack, blocks};
 pub(crate) use counterfactual::{Counterfactual, Step};
+pub(crate) use input::check_fm;
+pub use input::{AttentionConfig, CrossConfig};
 pub(crate) use norm::ScenarioNorm;
 use recorder::Finished;
 pub(crate) use recorder::Recorder;
@@ -149,17 +151,17 @@ impl Network {
     fn assemble(layout: &Layout, config: &ModelConfig, form: Form, declared: Vec<ParamSpec>) -> Network {
         let groups = if form == Form::Mean { 1 } else { layout.scenarios.len() };
         let mut graph = Graph::new(groups);
-        let columns = config.columns();
+        let columns = config.columns(layout);
         let x = graph.input("x", columns.width(layout), true);
         for spec in declared {
             graph.parameter(spec);
         }
         let mut recorder = Recorder::new(&mut graph, layout, form);
         let input = input::record(config, &mut recorder, x);
-        recorder.set_first_order(input.first_order);
-        recorder.set_dense(input.deep);
+        recorder.set_first_order(input.beside);
+        recorder.set_dense(input.dense, input.places);
         recorder.set_input_per_task(columns.tables.per_task());
-        let scenario = match (input.deep, input.first_order) {
+        let scenario = match (input.deep, input.beside) {
             (Some(deep), _) if config.task.reads_layers() => config.scenario.record(&mut recorder, deep),
             (_, Some(first_order)) => first_order,
             (deep, None) => deep.expect("features have embeddings, numbers or first-order weights"),

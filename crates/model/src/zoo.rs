@@ -385,7 +385,7 @@ impl Preset {
 }
 
 /// Options of a model that are of neither slot.
-const OWN: [&str; 4] = ["input_norm", "embedding", "tables", "first_order"];
+const OWN: [&str; 7] = ["input_norm", "embedding", "tables", "first_order", "fm", "cross", "sequence"];
 
 /// Options that stand beside `preset` go to the slot that has them.
 fn with_options(preset: &Preset, model: &Map<String, Value>) -> Result<ModelConfig, ModelError> {
@@ -400,6 +400,12 @@ fn with_options(preset: &Preset, model: &Map<String, Value>) -> Result<ModelConf
             config.tables = read(key, value)?;
         } else if key == "first_order" {
             config.first_order = read(key, value)?;
+        } else if key == "fm" {
+            config.fm = read(key, value)?;
+        } else if key == "cross" {
+            config.cross = read(key, value)?;
+        } else if key == "sequence" {
+            config.sequence = read(key, value)?;
         } else if scenario.contains(key) {
             config.scenario = with_option(&config.scenario, (key, key), value)?;
         } else if task.contains(key) {
@@ -422,6 +428,9 @@ fn from_slots(model: &Map<String, Value>) -> Result<ModelConfig, ModelError> {
         embedding: read_or_default(model, "embedding")?,
         tables: read_or_default(model, "tables")?,
         first_order: read_or_default(model, "first_order")?,
+        fm: read_or_default(model, "fm")?,
+        cross: read_or_default(model, "cross")?,
+        sequence: read_or_default(model, "sequence")?,
         scenario: slot("scenario", model.get("scenario"), ScenarioLayerConfig::one_of_each())?,
         task: slot("task", model.get("task"), TaskLayerConfig::one_of_each())?,
     })

@@ -2,8 +2,7 @@
 
 use hinet_data::{Batch, Seed};
 use hinet_model::{
-    EmbeddingConfig, Embeddings, Model, ModelConfig, Plan, PlanWorkspace, SparseOptimiser, SparseOptimiserConfig,
-    SparseOptimiserKind, zoo,
+    Model, ModelConfig, Plan, PlanWorkspace, SparseOptimiser, SparseOptimiserConfig, SparseOptimiserKind, zoo,
 };
 use rayon::ThreadPoolBuilder;
 
@@ -28,12 +27,14 @@ fn allocations_of_later(batches: &[Batch], mut step: impl FnMut(&Batch) + Send, 
 fn allocations_of_training(optimiser: SparseOptimiserKind, threads: usize) -> usize {
     let layout = fixture::layout();
     let batches = [900, 3000, 1, 700].map(|rows| fixture::batch(&layout, rows, rows as u64));
-    let mut embeddings = Embeddings::new(&layout, &EmbeddingConfig::default(), |name| name.len() as u64);
+    let model = Model::new(layout, fixture::with_sequence(false), Seed(1)).unwrap();
+    let mut embeddings = model.embeddings;
     let config = SparseOptimiserConfig { optimiser, ..Default::default() };
     let mut optimiser = SparseOptimiser::new(&config, &embeddings).unwrap();
-    let mut x = vec![0.0; 3000 * layout.width()];
+    let width = embeddings.width();
+    let mut x = vec![0.0; 3000 * width];
     let step = |batch: &Batch| {
-        let x = &mut x[..batch.rows * layout.width()];
+        let x = &mut x[..batch.rows * width];
         embeddings.gather(batch, x);
         optimiser.step(&mut embeddings, batch, x);
     };
@@ -79,11 +80,13 @@ fn later_batches_allocate_nothing() {
         for optimiser in [Sgd, Adagrad, RowWiseAdagrad, Adam] {
             assert_eq!(allocations_of_training(optimiser, threads), 0, "{optimiser:?} with {threads} threads");
         }
-        for preset in zoo::PRESETS {
-            let found = allocations_of_scoring(preset.config(), threads);
-            assert_eq!(found, 0, "scoring by {} with {threads} threads", preset.name);
-            let found = allocations_of_requests(preset.config(), threads);
-            assert_eq!(found, 0, "requests to {} with {threads} threads", preset.name);
+        let presets = zoo::PRESETS.iter().map(|preset| (preset.name, preset.config()));
+        let by_item = [false, true].map(|softmax| ("attention", fixture::with_sequence(softmax)));
+        for (name, config) in presets.chain(by_item) {
+            let found = allocations_of_scoring(config.clone(), threads);
+            assert_eq!(found, 0, "scoring by {name} with {threads} threads");
+            let found = allocations_of_requests(config, threads);
+            assert_eq!(found, 0, "requests to {name} with {threads} threads");
         }
     }
 }

@@ -212,6 +212,7 @@ mod tests {
     fn layout() -> Layout {
         let task = |name: &str| TaskSpec::new(name);
         Layout {
+            sequences: Vec::new(),
             tables: Vec::new(),
             slots: Vec::new(),
             scenarios: vec!["home".into(), "search".into()],

@@ -17,6 +17,7 @@ fn layout() -> Layout {
     let table = |name: &str| TableSpec { name: name.to_owned(), rows: VALUES, dim: 16 };
     let task = |name: &str| TaskSpec::new(name);
     Layout {
+        sequences: Vec::new(),
         tables: vec![table("user"), table("tag")],
         slots: vec![
             Slot::Lookup { feature: "user".to_owned(), table: 0 },

@@ -1,6 +1,6 @@
 //! From the config's features to rules that still need train: every inconsistent option is refused here, by its key.
 
-use super::feature::{BagRule, Feature, Ids, Rule, Table, Weights};
+use super::feature::{BagRule, Feature, Ids, ListOrder, Rule, Table, Weights};
 use super::key::Key;
 use super::number::Scale;
 use super::vocabulary::Vocabulary;
@@ -69,6 +69,7 @@ struct Bag<'a> {
     limit: (&'static str, Option<usize>),
     keep: Keep,
     weights: Option<Weights>,
+    order: Option<ListOrder>,
 }
 
 macro_rules! bag_of {
@@ -80,6 +81,7 @@ macro_rules! bag_of {
             limit: $limit,
             keep: $keep,
             weights: $weights,
+            order: None,
         }
     };
 }
@@ -115,6 +117,7 @@ impl Draft {
             }
         }
         draft.distinct_tables(configs)?;
+        draft.align(configs)?;
         Ok(draft)
     }
 
@@ -139,7 +142,9 @@ impl Draft {
     }
 
     fn sequence(&mut self, config: &SequenceConfig, column: &str, place: &Place) -> Result<Rule, DataError> {
-        self.bag(bag_of!(config, ("length", Some(config.length)), config.keep, None), column, place)
+        let bag = bag_of!(config, ("length", Some(config.length)), config.keep, None);
+        let order = ListOrder { along: config.along.clone(), aligned: config.along.is_some() };
+        self.bag(Bag { order: Some(order), ..bag }, column, place)
     }
 
     fn weighted(&mut self, config: &WeightedConfig, column: &str, place: &Place) -> Result<Rule, DataError> {
@@ -149,7 +154,7 @@ impl Draft {
     }
 
     fn bag(&mut self, bag: Bag<'_>, column: &str, place: &Place) -> Result<Rule, DataError> {
-        let Bag { lookup, separator, pooling, limit: (option, limit), keep, weights } = bag;
+        let Bag { lookup, separator, pooling, limit: (option, limit), keep, weights, order } = bag;
         place.must(!separator.is_empty(), "separator", "must not be empty")?;
         place.must(limit != Some(0), option, "must be 1 or more")?;
         Ok(Rule::Bag(BagRule {
@@ -161,7 +166,33 @@ impl Draft {
             limit,
             keep,
             missing: lookup.missing.clone(),
+            order,
         }))
+    }
+
+    /// Finds the list of each one that goes along another; items of both keep their places.
+    fn align(&mut self, configs: &[FeatureConfig]) -> Result<(), DataError> {
+        for (index, config) in configs.iter().enumerate() {
+            let FeatureConfig::Sequence(SequenceConfig { along: Some(list), length, keep, .. }) = config else {
+                continue;
+            };
+            let place = Place(format!("feature[{index}]"));
+            let found =
+                self.features.iter_mut().find(|feature| feature.column == *list).map(|feature| &mut feature.rule);
+            let Some(Rule::Bag(BagRule {
+                order: Some(order @ ListOrder { along: None, .. }), limit, keep: kept, ..
+            })) = found
+            else {
+                let problem = format!("`{list}` is no feature of kind \"sequence\" that goes along no other");
+                return Err(place.refuse("along", problem));
+            };
+            let other = |what: &str| format!("must be that of `{list}`, {what}: a row has as many items in both");
+            place.must(*limit == Some(*length), "length", &other(&limit.unwrap_or(0).to_string()))?;
+            let end = if *kept == Keep::First { "`first`" } else { "`last`" };
+            place.must(kept == keep, "keep", &other(end))?;
+            order.aligned = true;
+        }
+        Ok(())
     }
 
     fn numeric(&mut self, config: &NumericConfig, column: &str, place: &Place) -> Result<Rule, DataError> {
@@ -371,6 +402,8 @@ mod tests {
             ("weighted", json!({"weight_columns": ["a", "b"]}), "weight_columns"),
             ("weighted", json!({"weight_columns": ["a"], "weight_separator": "="}), "weight_separator"),
             ("sequence", json!({"length": 0}), "length"),
+            ("sequence", json!({"along": "y"}), "along"),
+            ("sequence", json!({"along": "x"}), "along"),
             ("vector", json!({"length": 0}), "length"),
         ];
         for (kind, options, key) in cases {
@@ -398,6 +431,21 @@ mod tests {
         assert!(refused(json!([shared, feature("categorical", "y", hashed)])).starts_with("`feature[1].encoding`"));
         let named = feature("categorical", "x", json!({"table": "y"}));
         assert!(refused(json!([named, feature("numeric", "y", json!({}))])).starts_with("`feature[0].table`"));
+    }
+
+    #[test]
+    fn a_list_along_another_is_of_its_length_and_keeps_the_same_end() {
+        use serde_json::json;
+        let list = feature("sequence", "items", json!({"length": 9}));
+        for (options, key) in [(json!({}), "length"), (json!({"length": 9, "keep": "first"}), "keep")] {
+            let mut options = options;
+            options["along"] = json!("items");
+            let message = refused(json!([feature("sequence", "kinds", options), list]));
+            assert!(message.starts_with(&format!("`feature[0].{key}`: must be that of `items`")), "{message}");
+        }
+        let bag = feature("multi", "items", json!({}));
+        let message = refused(json!([bag, feature("sequence", "kinds", json!({"along": "items"}))]));
+        assert!(message.starts_with("`feature[1].along`: `items` is no feature of kind"), "{message}");
     }
 
     #[test]

@@ -109,7 +109,38 @@ impl Encode<'_> {
             Ok((column, count))
         });
         // The refusal told is the first column's and not the quickest thread's.
-        columns.into_iter().collect()
+        let columns = columns.into_iter().collect::<Result<Vec<(Encoded, FeatureCounts)>, DataError>>()?;
+        self.check_alignment(&columns)?;
+        Ok(columns.into_iter().map(|(encoded, count)| (encoded.column, count)).unzip())
+    }
+
+    /// A list along another has as many items in each row.
+    fn check_alignment(&self, columns: &[(Encoded, FeatureCounts)]) -> Result<(), DataError> {
+        let features = &self.encoder.fitted.features;
+        for (feature, (encoded, _)) in features.iter().zip(columns) {
+            let Some(list) = feature.along() else { continue };
+            let place = features.iter().position(|feature| feature.column == list);
+            let items = place.map_or(&[][..], |place| &columns[place].0.items);
+            let Some(row) = encoded.items.iter().zip(items).position(|(beside, items)| beside != items) else {
+                continue;
+            };
+            let found = format_args!("{} items", encoded.items[row]).to_string();
+            let expected = format!("as many as in `{list}`, {}", items[row]);
+            return Err(refused(&Refusal::new(row, found, expected), &feature.column, self.rows));
+        }
+        Ok(())
+    }
+}
+
+/// A feature's column, and the items of each row where another list has as many.
+struct Encoded {
+    column: Column,
+    items: Vec<u32>,
+}
+
+impl From<Column> for Encoded {
+    fn from(column: Column) -> Encoded {
+        Encoded { column, items: Vec::new() }
     }
 }
 
@@ -134,7 +165,12 @@ pub(super) fn bag_ids(
     rows: &Rows,
     lookup: &mut impl FnMut(Key<'_>) -> u32,
 ) -> Result<Result<Bag, Refusal>, DataError> {
-    let items = ItemRule { separator: &rule.separator, limit: rule.limit.unwrap_or(usize::MAX), keep: rule.keep };
+    let items = ItemRule {
+        separator: &rule.separator,
+        limit: rule.limit.unwrap_or(usize::MAX),
+        keep: rule.keep,
+        keeps_places: rule.order.as_ref().is_some_and(|order| order.aligned),
+    };
     let (separator, column) = match &rule.weights {
         None => return Ok(bag(cells, &items, lookup)),
         Some(Weights::Separator(separator)) => (separator.as_str(), None),
@@ -150,9 +186,9 @@ fn column(
     rows: &Rows,
     memo: &mut Memo<u32>,
     count: &mut FeatureCounts,
-) -> Result<Result<Column, Refusal>, DataError> {
+) -> Result<Result<Encoded, Refusal>, DataError> {
     let cells = rows.column(&feature.column)?;
-    Ok(match &feature.rule {
+    let column = match &feature.rule {
         Rule::Category { table, mix_column, missing } => {
             let ids = &encoder.fitted.tables[*table].ids;
             let salt = ids.salted(&feature.column, *mix_column);
@@ -161,15 +197,19 @@ fn column(
         Rule::Bag(rule) => {
             let ids = &encoder.fitted.tables[rule.table].ids;
             let salt = ids.salted(&feature.column, rule.mix_column);
-            bag_ids(cells, rule, rows, &mut |key| ids.row(key, salt))?
-                .and_then(|bag| settle_bag(bag, (ids, salt), &rule.missing, count))
+            let bag = bag_ids(cells, rule, rows, &mut |key| ids.row(key, salt))?;
+            return Ok(bag.and_then(|mut bag| {
+                let items = std::mem::take(&mut bag.items);
+                Ok(Encoded { items, column: settle_bag(bag, (ids, salt), &rule.missing, count)? })
+            }));
         }
         Rule::Bucket { boundaries, missing, .. } => buckets(cells, boundaries, missing, count),
         Rule::Number { scale, missing } => numbers(cells, *scale, missing, count),
         Rule::Vector { length, separator, missing } => {
             vectors(cells, *length, separator).and_then(|found| settle_vectors(found, *missing, count))
         }
-    })
+    };
+    Ok(column.map(Encoded::from))
 }
 
 /// Puts what the policy says in the place of missing ids, and counts.
@@ -193,7 +233,7 @@ fn settle(
 }
 
 fn settle_bag(bag: Bag, table: (&Ids, u64), missing: &Missing, count: &mut FeatureCounts) -> Result<Column, Refusal> {
-    let Bag { offsets, ids, weights } = bag;
+    let Bag { offsets, ids, weights, items: _ } = bag;
     let ids = settle(ids, table, missing, count).map_err(|refusal| {
         let row = refusal.at.map(|at| offsets[1..].partition_point(|&end| end as usize <= at));
         Refusal { at: row, ..refusal }

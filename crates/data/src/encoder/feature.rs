@@ -9,7 +9,7 @@ use super::memo::Memo;
 use super::number::Scale;
 use super::refusal::Refusal;
 use super::vocabulary::Vocabulary;
-use crate::{Keep, Missing, Pooling, Slot, TableSpec, VectorMissing};
+use crate::{Keep, Missing, Pooling, Sequence, Slot, TableSpec, VectorMissing};
 
 /// Row of a table that stands for a missing value.
 pub(crate) const MISSING_ROW: u32 = 0;
@@ -58,6 +58,19 @@ pub(crate) struct BagRule {
     pub(crate) limit: Option<usize>,
     pub(crate) keep: Keep,
     pub(crate) missing: Missing,
+    /// Nothing: ids in no order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) order: Option<ListOrder>,
+}
+
+/// What is known of the order of a bag's ids.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListOrder {
+    /// The list of which this one says more, item by item.
+    pub(crate) along: Option<String>,
+    /// Whether missing items keep their places, since another list has as many.
+    pub(crate) aligned: bool,
 }
 
 /// Where weights come from.
@@ -156,6 +169,20 @@ fn hashed_row(buckets: u32, key: Key<'_>, salt: u64) -> u32 {
     FIRST_ROW + (key.hash(salt) % u64::from(buckets)) as u32
 }
 
+/// The lists in an order, each with those along it.
+pub(crate) fn sequences(features: &[Feature]) -> Vec<Sequence> {
+    let places = || features.iter().enumerate();
+    let lists = places().filter_map(|(place, feature)| match &feature.rule {
+        Rule::Bag(BagRule { limit: Some(length), order: Some(ListOrder { along: None, .. }), .. }) => {
+            let beside = places().filter(|(_, other)| other.along() == Some(&feature.column));
+            let slots = std::iter::once(place).chain(beside.map(|(place, _)| place)).collect();
+            Some(Sequence { slots, length: *length })
+        }
+        Rule::Bag(_) | Rule::Category { .. } | Rule::Bucket { .. } | Rule::Number { .. } | Rule::Vector { .. } => None,
+    });
+    lists.collect()
+}
+
 impl Feature {
     /// How the feature enters the dense input.
     pub(crate) fn slot(&self) -> Slot {
@@ -166,6 +193,16 @@ impl Feature {
             Rule::Number { .. } => Slot::Dense { feature, width: 2 },
             Rule::Vector { length, .. } => Slot::Dense { feature, width: *length },
         }
+    }
+
+    /// What is known of the order of its ids, if anything.
+    pub(crate) fn order(&self) -> Option<&ListOrder> {
+        if let Rule::Bag(BagRule { order, .. }) = &self.rule { order.as_ref() } else { None }
+    }
+
+    /// The list of which it says more, if any.
+    pub(crate) fn along(&self) -> Option<&str> {
+        self.order()?.along.as_deref()
     }
 
     /// Whether it gives ids with weights.

@@ -23,6 +23,8 @@ pub(crate) struct ItemRule<'a> {
     pub(crate) limit: usize,
     /// From which end.
     pub(crate) keep: Keep,
+    /// Whether a missing item keeps its place, unless a row has no other.
+    pub(crate) keeps_places: bool,
 }
 
 /// Where weights come from, and which are allowed.
@@ -45,6 +47,8 @@ pub(crate) struct Bag {
     pub(crate) ids: Vec<u32>,
     /// Parallel to `ids`.
     pub(crate) weights: Option<Vec<f32>>,
+    /// Items of each row before any was cut, where missing ones keep their places.
+    pub(crate) items: Vec<u32>,
 }
 
 /// Values row by row.
@@ -241,11 +245,15 @@ fn collect(ids: &Lists<u32>, weights: Option<&[f64]>, rule: &ItemRule<'_>) -> Ba
         offsets: Vec::with_capacity(ids.ranges.len() + 1),
         ids: Vec::with_capacity(ids.values.len()),
         weights: weights.map(|weights| Vec::with_capacity(weights.len())),
+        items: Vec::new(),
     };
+    if rule.keeps_places {
+        bag.items.extend(ids.ranges.iter().map(|range| range.len().max(1) as u32));
+    }
     bag.offsets.push(0);
     for range in &ids.ranges {
         let from = bag.ids.len();
-        let present = |&place: &usize| ids.values[place] != MISSING;
+        let present = |&place: &usize| rule.keeps_places || ids.values[place] != MISSING;
         let count = range.clone().filter(present).count();
         let skipped = if rule.keep == Keep::Last { count.saturating_sub(rule.limit) } else { 0 };
         for place in range.clone().filter(present).skip(skipped).take(rule.limit) {
@@ -356,7 +364,8 @@ mod tests {
 
     use super::*;
 
-    const ALL: ItemRule<'static> = ItemRule { separator: ",", limit: usize::MAX, keep: Keep::First };
+    const ALL: ItemRule<'static> =
+        ItemRule { separator: ",", limit: usize::MAX, keep: Keep::First, keeps_places: false };
     const PAIRS: WeightRule<'static> = WeightRule { separator: ":", column: None, pooling: Pooling::Mean };
 
     /// Integers are their own number.
@@ -416,6 +425,14 @@ mod tests {
         assert_eq!(rows(&last), [&[2, 3][..], &[4]]);
     }
 
+    #[test]
+    fn missing_items_of_a_list_with_another_along_it_keep_their_places() {
+        let text = StringArray::from(vec![Some("1,,3"), Some("4,"), Some(""), None]);
+        let found = bag(&text, &ItemRule { limit: 2, keep: Keep::Last, keeps_places: true, ..ALL }, &mut own).unwrap();
+        assert_eq!(rows(&found), [&[MISSING, 3][..], &[4, MISSING], &[MISSING], &[MISSING]]);
+        assert_eq!(found.items, [3, 2, 1, 1]);
+    }
+
     fn list_of_pairs() -> ListArray {
         let ids: ArrayRef = Arc::new(Int64Array::from(vec![7, 9, 8]));
         let weights: ArrayRef = Arc::new(Float64Array::from(vec![0.5, 2.0, 1.0]));
@@ -438,8 +455,12 @@ mod tests {
             }
             map.append(true).unwrap();
         }
-        let expected =
-            Bag { offsets: vec![0, 2, 3, 4], ids: vec![7, 9, MISSING, 8], weights: Some(vec![0.5, 2.0, 1.0, 1.0]) };
+        let expected = Bag {
+            offsets: vec![0, 2, 3, 4],
+            ids: vec![7, 9, MISSING, 8],
+            weights: Some(vec![0.5, 2.0, 1.0, 1.0]),
+            items: Vec::new(),
+        };
         let text = StringArray::from(vec![Some("7:0.5, 9:2"), None, Some("8:1,")]);
         for array in [Arc::new(text) as ArrayRef, Arc::new(list_of_pairs()), Arc::new(map.finish())] {
             assert_eq!(weighted_bag(&array, &ALL, &PAIRS, &mut own).unwrap(), expected, "{}", array.data_type());

@@ -194,6 +194,10 @@ pub struct SequenceConfig {
     /// Which end of a longer sequence is kept.
     #[serde(default)]
     pub keep: Keep,
+    /// The column of another sequence of which this one says more, item by item, such as the category of each. In every row both have as
+    /// many items, of which a missing one keeps its place; `length` and `keep` agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub along: Option<String>,
     /// How the embeddings become one.
     #[serde(default)]
     pub pooling: Pooling,

@@ -9,6 +9,9 @@ pub struct Layout {
     pub tables: Vec<TableSpec>,
     /// One slot per feature column, in the order of the config; their values side by side are the dense input.
     pub slots: Vec<Slot>,
+    /// Lists in an order, with what is said of their items by lists beside them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sequences: Vec<Sequence>,
     /// Values of the scenario column, in the order of their ids.
     pub scenarios: Vec<String>,
     /// Rows of train in each scenario (`N_s`), parallel to `scenarios`.
@@ -28,6 +31,15 @@ pub struct TableSpec {
     pub rows: usize,
     /// Width of a row.
     pub dim: usize,
+}
+
+/// A list in an order. In every row all its slots have as many ids, those of one place saying of the same item.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sequence {
+    /// Indices into [`Layout::slots`], each a [`Slot::Bag`] without weights: the list itself, then those along it.
+    pub slots: Vec<usize>,
+    /// Most ids in a row.
+    pub length: usize,
 }
 
 /// How a feature's column enters the dense input.
@@ -130,6 +142,11 @@ impl Layout {
             Slot::Lookup { table, .. } | Slot::Bag { table, .. } => self.tables[*table].dim,
             Slot::Dense { width, .. } => *width,
         }
+    }
+
+    /// The sequence whose list is the feature of this name.
+    pub fn sequence(&self, feature: &str) -> Option<&Sequence> {
+        self.sequences.iter().find(|sequence| self.slots[sequence.slots[0]].feature() == feature)
     }
 
     /// Groups of a batch: one per scenario and a last one for rows of an unknown scenario.

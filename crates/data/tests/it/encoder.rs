@@ -372,6 +372,45 @@ fn lists_and_texts_become_bags_with_weights_or_without() {
     assert!(refused.contains("column `seen`") && refused.contains("a category, `:` and a weight"), "{refused}");
 }
 
+/// A list of items, and a list of what kind each is.
+fn list_and_kinds(options: Value) -> Schema {
+    let with = |mut feature: Value| {
+        options.as_object().unwrap().iter().for_each(|(key, value)| feature[key] = value.clone());
+        feature
+    };
+    Schema::new(json!([
+        with(json!({"kind": "sequence", "columns": ["kinds"], "along": "items", "min_count": 1})),
+        with(json!({"kind": "sequence", "columns": ["items"], "min_count": 1})),
+    ]))
+}
+
+#[test]
+fn a_list_along_another_is_cut_as_it_is_and_keeps_the_places_of_missing_items() {
+    let schema = list_and_kinds(json!({"length": 2}));
+    let train = source(vec![
+        ("items", texts([Some("a,b,c"), Some("a,b"), Some("c"), None])),
+        ("kinds", texts([Some("x,y,z"), Some("x,"), Some(""), None])),
+    ]);
+    let encoder = schema.fit(&train).unwrap();
+    let batch = encode(&encoder, &train);
+    // Ids by how often they were kept, then by value, after the two reserved ones: b 2, c 3, a 4; x 2, y 3, z 4.
+    assert_eq!(bag(&batch.features[1]), [&[2, 3][..], &[4, 2], &[3], &[0]]);
+    assert_eq!(bag(&batch.features[0]), [&[3, 4][..], &[2, 0], &[0], &[0]]);
+    let [sequence] = &encoder.layout().sequences[..] else { panic!("one sequence") };
+    assert_eq!((&sequence.slots[..], sequence.length), (&[1, 0][..], 2));
+    let again = Encoder::from_json(&encoder.to_json(), Path::new("encoder.json")).unwrap();
+    assert_eq!(again.layout(), encoder.layout());
+    assert_eq!(encode(&again, &train), batch);
+}
+
+#[test]
+fn a_list_along_another_with_fewer_items_is_refused_in_its_row_even_where_both_are_cut() {
+    let schema = list_and_kinds(json!({"length": 2}));
+    let train = source(vec![("items", texts(["a,b,c", "a,b,c"])), ("kinds", texts(["x,y,z", "x,y"]))]);
+    let message = refused(&schema.fit(&train).unwrap(), &train);
+    assert_eq!(message, "memory, row 2, column `kinds`: `2 items` is not as many as in `items`, 3");
+}
+
 #[test]
 fn names_that_are_not_there_and_leaks_are_errors_of_use() {
     let schema = Schema::new(json!([{"kind": "categorical", "columns": ["user"]}]));

@@ -7,6 +7,7 @@ use super::*;
 
 fn layout() -> Layout {
     Layout {
+        sequences: Vec::new(),
         tables: Vec::new(),
         slots: vec![Slot::Dense { feature: "x".into(), width: 1 }],
         scenarios: vec!["home".into()],

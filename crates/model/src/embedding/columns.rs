@@ -1,15 +1,18 @@
 //! The columns of the dense input: what a model reads of the encoded features, and where it lies.
 //!
 //! ```text
-//! [ embeddings and numbers, once or once per task | first-order weights of each feature with ids, one per task ]
+//! [ embeddings and numbers, once or once per task | sequences | first-order weights of each feature with ids, one per task ]
 //! ```
+//!
+//! Of a sequence that is read item by item: the embeddings of its first list, `length` places of one embedding each, then those
+//! of each list along it, then for each place 1 where there is an item and 0 where there is none. Embeddings there are 0.
 
-use hinet_data::{Layout, Slot, TableSpec};
+use hinet_data::{Layout, Sequence, Slot, TableSpec};
 
 use super::config::Tables;
 
 /// What a model reads of the features.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Columns {
     /// Who has tables of its own.
     pub(crate) tables: Tables,
@@ -17,40 +20,70 @@ pub(crate) struct Columns {
     pub(crate) embeddings: bool,
     /// Whether there are first-order weights.
     pub(crate) first_order: bool,
+    /// Sequences whose items are read one by one, instead of pooled.
+    pub(crate) sequences: Vec<Sequence>,
 }
 
 impl Columns {
     /// One shared embedding of each id, and nothing else.
-    pub(crate) const PLAIN: Columns = Columns { tables: Tables::Shared, embeddings: true, first_order: false };
+    pub(crate) const PLAIN: Columns =
+        Columns { tables: Tables::Shared, embeddings: true, first_order: false, sequences: Vec::new() };
 
     /// How many times embeddings and numbers stand side by side.
-    pub(crate) fn copies(self, layout: &Layout) -> usize {
+    pub(crate) fn copies(&self, layout: &Layout) -> usize {
         if self.tables.per_task() { layout.tasks.len() } else { 1 }
     }
 
+    /// The slots that enter with one embedding, or numbers, each with its place in the layout.
+    pub(crate) fn whole<'l>(&self, layout: &'l Layout) -> impl Iterator<Item = (usize, &'l Slot)> {
+        let by_item = |place: &usize| self.sequences.iter().any(|sequence| sequence.slots.contains(place));
+        let slots = layout.slots.iter().enumerate();
+        slots.filter(move |(place, slot)| (self.embeddings || slot.table().is_none()) && !by_item(place))
+    }
+
     /// Columns of embeddings and numbers, all copies.
-    pub(crate) fn deep(self, layout: &Layout) -> usize {
-        let read = layout.slots.iter().filter(|slot| self.embeddings || slot.table().is_none());
-        read.map(|slot| layout.slot_width(slot)).sum::<usize>() * self.copies(layout)
+    pub(crate) fn deep(&self, layout: &Layout) -> usize {
+        self.whole(layout).map(|(_, slot)| layout.slot_width(slot)).sum::<usize>() * self.copies(layout)
+    }
+
+    /// Columns of a sequence.
+    pub(crate) fn of_sequence(layout: &Layout, sequence: &Sequence) -> usize {
+        let item: usize = sequence.slots.iter().map(|&slot| layout.slot_width(&layout.slots[slot])).sum();
+        (item + 1) * sequence.length
+    }
+
+    /// The first column of first-order weights.
+    pub(crate) fn first_order_start(&self, layout: &Layout) -> usize {
+        let sequences = self.sequences.iter().map(|sequence| Columns::of_sequence(layout, sequence));
+        self.deep(layout) + sequences.sum::<usize>()
     }
 
     /// Features with first-order weights of ids; each takes a column per task.
-    pub(crate) fn first_order_slots(self, layout: &Layout) -> usize {
+    pub(crate) fn first_order_slots(&self, layout: &Layout) -> usize {
         if self.first_order { layout.slots.iter().filter(|slot| slot.table().is_some()).count() } else { 0 }
     }
 
     /// Columns of the dense input.
-    pub(crate) fn width(self, layout: &Layout) -> usize {
-        self.deep(layout) + self.first_order_slots(layout) * layout.tasks.len()
+    pub(crate) fn width(&self, layout: &Layout) -> usize {
+        self.first_order_start(layout) + self.first_order_slots(layout) * layout.tasks.len()
     }
 
     /// Runs of columns (first, width) that hold numbers, within one copy.
-    pub(crate) fn numbers(self, layout: &Layout) -> Vec<(usize, usize)> {
+    pub(crate) fn numbers(&self, layout: &Layout) -> Vec<(usize, usize)> {
+        self.runs(layout, |slot| matches!(slot, Slot::Dense { .. }))
+    }
+
+    /// Runs of columns (first, width) that hold embeddings of one id or pooled ones, within one copy.
+    pub(crate) fn embedded(&self, layout: &Layout) -> Vec<(usize, usize)> {
+        self.runs(layout, |slot| slot.table().is_some())
+    }
+
+    fn runs(&self, layout: &Layout, takes: impl Fn(&Slot) -> bool) -> Vec<(usize, usize)> {
         let mut runs: Vec<(usize, usize)> = Vec::new();
         let mut start = 0;
-        for slot in layout.slots.iter().filter(|slot| self.embeddings || slot.table().is_none()) {
+        for (_, slot) in self.whole(layout) {
             let width = layout.slot_width(slot);
-            if matches!(slot, Slot::Dense { .. }) {
+            if takes(slot) {
                 match runs.last_mut() {
                     Some((first, run)) if *first + *run == start => *run += width,
                     _ => runs.push((start, width)),
@@ -63,7 +96,7 @@ impl Columns {
 
     /// The tables: of embeddings, copy by copy, then of first-order weights. A table whose rows scenarios own has the
     /// rows of the first, then of the second, ...
-    pub(crate) fn specs(self, layout: &Layout) -> Vec<TableSpec> {
+    pub(crate) fn specs(&self, layout: &Layout) -> Vec<TableSpec> {
         let owners = if self.tables.per_scenario() { layout.scenarios.len() } else { 1 };
         let table = |name: String, spec: &TableSpec, dim: usize| TableSpec {
             name,

@@ -3,7 +3,7 @@
 use hinet_data::{Batch, Column, Pooling, Slot};
 use rayon::prelude::*;
 
-use super::{Embeddings, Placed, Table};
+use super::{Embeddings, Placed, Reading, Table};
 
 /// Rows of the batch that one task fills.
 const BLOCK: usize = 128;
@@ -66,6 +66,18 @@ impl Embeddings {
             None => Some(0),
             Some(_) => table.base(as_if.unwrap_or(batch.scenario[row])),
         };
+        if let (Reading::Items(_) | Reading::Present(_), Column::Bag { offsets, ids, .. }) =
+            (placed.reading, &batch.features[placed.feature])
+        {
+            let bags = Bags { offsets, ids, weights: None };
+            for (row, target) in rows.zip(targets) {
+                match table {
+                    None => mark_items(bags.bag(row).ids.len(), target),
+                    Some(table) => copy_items(base(table, row).map(|base| (table, base)), bags.bag(row).ids, target),
+                }
+            }
+            return;
+        }
         match (&placed.slot, &batch.features[placed.feature], table) {
             (Slot::Lookup { .. }, Column::Ids(ids), Some(table)) if table.scenario_rows.is_none() => {
                 look_up(table, &ids[rows], targets);
@@ -161,6 +173,21 @@ fn look_up_wide<'a, const DIM: usize>(table: &Table, ids: &[u32], targets: impl 
     for (target, &id) in targets.zip(ids) {
         target.as_chunks_mut::<DIM>().0[0] = rows[id as usize];
     }
+}
+
+/// The embeddings of a row's items side by side, and zeros in the places that are left.
+fn copy_items(table: Option<(&Table, u32)>, ids: &[u32], target: &mut [f32]) {
+    let Some((table, base)) = table else { return target.fill(0.0) };
+    let mut places = target.chunks_exact_mut(table.spec.dim);
+    places.by_ref().zip(ids).for_each(|(place, &id)| place.copy_from_slice(table.row(base + id)));
+    places.for_each(|place| place.fill(0.0));
+}
+
+/// 1 for each item of a row, 0 in the places that are left.
+fn mark_items(items: usize, target: &mut [f32]) {
+    let items = items.min(target.len());
+    target[..items].fill(1.0);
+    target[items..].fill(0.0);
 }
 
 fn pool((table, base): (&Table, u32), pooling: Pooling, bag: &Bag<'_>, target: &mut [f32]) {

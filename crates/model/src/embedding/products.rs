@@ -1,6 +1,6 @@
 //! Products of gradients with respect to the tables, for methods that compare the gradients of several losses.
 
-use hinet_data::{Batch, Pooling, Slot};
+use hinet_data::Batch;
 
 use super::touched::Touched;
 use super::{Embeddings, Table};
@@ -31,9 +31,7 @@ impl TableProducts {
         self.touched.resize(gradients.len(), Touched::default());
         let tables = if first_order { embeddings.tables.len() } else { embeddings.first_order_table };
         for table in &embeddings.tables[..tables] {
-            let wins =
-                |&reader: &usize| matches!(embeddings.slots[reader].slot, Slot::Bag { pooling: Pooling::Max, .. });
-            let apart = table.readers.iter().any(wins);
+            let apart = table.readers.iter().any(|&reader| embeddings.slots[reader].pools_by_max());
             for (touched, gradient) in self.touched.iter_mut().zip(gradients).take(if apart { usize::MAX } else { 1 }) {
                 touched.find(table, &embeddings.slots, batch, gradient);
             }

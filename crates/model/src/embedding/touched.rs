@@ -6,7 +6,7 @@
 use hinet_data::{Batch, Column, Pooling, Slot};
 
 use super::gather::{Bag, Bags};
-use super::{Placed, Table};
+use super::{Placed, Reading, Table};
 
 /// Bits that one pass of the sort looks at, at most.
 const DIGIT: u32 = 11;
@@ -43,7 +43,7 @@ impl Touched {
         self.make_room(table, slots, batch);
         let width = gradient.len().checked_div(batch.rows).unwrap_or(0);
         for &reader in &table.readers {
-            let Placed { slot, start, feature, .. } = &slots[reader];
+            let Placed { slot, reading, start, feature, width: columns, .. } = &slots[reader];
             let base =
                 |row: usize| if table.scenario_rows.is_some() { table.base(batch.scenario[row]) } else { Some(0) };
             match (slot, &batch.features[*feature]) {
@@ -55,6 +55,15 @@ impl Touched {
                     } else {
                         let own = ids.iter().zip(places).enumerate();
                         self.entries.extend(own.filter_map(|(row, (id, at))| Some(entry(base(row)? + id, at))));
+                    }
+                }
+                (Slot::Bag { .. }, Column::Bag { offsets, ids, .. }) if *reading != Reading::Whole => {
+                    let bags = Bags { offsets, ids, weights: None };
+                    for (row, base) in (0..batch.rows).filter_map(|row| Some((row, base(row)?))) {
+                        let start = row * width + start;
+                        let places = (start..start + columns).step_by(table.spec.dim);
+                        let entry = |(&id, at): (&u32, usize)| Entry { id: base + id, at: at as u32, factor: 1.0 };
+                        self.entries.extend(bags.bag(row).ids.iter().zip(places).map(entry));
                     }
                 }
                 (Slot::Bag { pooling, .. }, Column::Bag { offsets, ids, weights }) => {
@@ -92,7 +101,7 @@ impl Touched {
                 Column::Ids(ids) => most += ids.len(),
                 Column::Bag { ids, .. } => {
                     most += ids.len();
-                    if matches!(slots[reader].slot, Slot::Bag { pooling: Pooling::Max, .. }) {
+                    if slots[reader].pools_by_max() {
                         most_winners += ids.len();
                     }
                 }

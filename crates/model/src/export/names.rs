@@ -75,6 +75,7 @@ mod tests {
 
     fn layout(features: &[&str], tasks: &[&str]) -> Layout {
         Layout {
+            sequences: Vec::new(),
             tables: Vec::new(),
             slots: features.iter().map(|feature| Slot::Dense { feature: (*feature).into(), width: 1 }).collect(),
             scenarios: vec!["home".into()],

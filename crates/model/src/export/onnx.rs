@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::names::{DENSE, InputNames, SCENARIO};
+use crate::embedding::Reading;
 use crate::{Model, ModelError};
 use proto::{StringStringEntryProto, entry};
 use run::Tensor;
@@ -134,10 +135,16 @@ impl OnnxSource<'_> {
         let model = self.model;
         let columns = model.embeddings.looked_up().map(|read| {
             let table = read.table.and_then(|table| model.embeddings.specs().nth(table)).map(|spec| &spec.name);
-            json!({
+            let mut column = json!({
                 "feature": read.slot.feature(), "slot": read.feature, "table": table,
                 "start": read.start, "width": read.width,
-            })
+            });
+            match read.reading {
+                Reading::Whole => {}
+                Reading::Items(length) => column["items"] = length.into(),
+                Reading::Present(length) => column["present"] = length.into(),
+            }
+            column
         });
         let columns: Vec<_> = columns.collect();
         let inputs = self.model.layout.slots.iter().zip(&self.names.slots).map(

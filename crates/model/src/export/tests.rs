@@ -19,6 +19,7 @@ const FORMATS: [ExportFormat; 5] = [
 fn model(preset: &str) -> Model {
     let table = |name: &str, rows, dim| TableSpec { name: name.into(), rows, dim };
     let layout = Layout {
+        sequences: Vec::new(),
         tables: vec![table("user", 30, 4), table("tag", 9, 3)],
         slots: vec![
             Slot::Lookup { feature: "user".into(), table: 0 },

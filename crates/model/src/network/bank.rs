@@ -26,7 +26,7 @@ pub(crate) struct Bank<'a> {
     copies: Option<usize>,
     routing: Routing,
     centre: Option<&'a str>,
-    starts_at_zero: bool,
+    init: Option<Init>,
 }
 
 /// One layer of every network of a bank.
@@ -64,17 +64,19 @@ pub(crate) enum Reads {
     Owners,
     /// Its own columns.
     Own,
+    /// Each of this many runs of columns in turn; goes with one network that a row goes through.
+    EachRun(usize),
 }
 
 impl<'a> Bank<'a> {
     /// One network per owner.
     pub(crate) fn one(name: &'a str, owner: Owner) -> Bank<'a> {
-        Bank { name, owner, copies: None, routing: Routing::Own, centre: None, starts_at_zero: false }
+        Bank { name, owner, copies: None, routing: Routing::Own, centre: None, init: None }
     }
 
     /// Several networks per owner.
     pub(crate) fn many(name: &'a str, owner: Owner, copies: usize) -> Bank<'a> {
-        Bank { name, owner, copies: Some(copies), routing: Routing::Own, centre: None, starts_at_zero: false }
+        Bank { name, owner, copies: Some(copies), routing: Routing::Own, centre: None, init: None }
     }
 
     /// The same bank, where rows go through the blocks of their own scenario, or of all.
@@ -88,9 +90,9 @@ impl<'a> Bank<'a> {
         Bank { centre: Some(centre), ..self }
     }
 
-    /// The same bank, with weights that start as zeros.
-    pub(crate) fn starting_at_zero(self) -> Bank<'a> {
-        Bank { starts_at_zero: true, ..self }
+    /// The same bank, with weights that do not start as draws.
+    pub(crate) fn starting_at(self, init: Init) -> Bank<'a> {
+        Bank { init: Some(init), ..self }
     }
 
     /// A bank with one network per owner under the same name.
@@ -169,7 +171,7 @@ impl Recorder<'_> {
     }
 
     /// The operator of one layer of every network of a bank, which reads `width` columns.
-    fn layer(&mut self, bank: &Bank<'_>, layer: &str, width: usize, what: (Reads, Layer)) -> LinearOp {
+    pub(super) fn layer(&mut self, bank: &Bank<'_>, layer: &str, width: usize, what: (Reads, Layer)) -> LinearOp {
         let (reads, Layer { outer, bias, activation }) = what;
         let (within, copies) = (bank.owner.within(), bank.copies());
         let scenarios = if bank.owner.is_per_scenario() { self.scenarios() } else { 1 };
@@ -178,16 +180,20 @@ impl Recorder<'_> {
             Reads::Everything => width,
             Reads::Owners => width / (seen * within),
             Reads::Own => width / (seen * within * copies),
+            Reads::EachRun(runs) => width / runs,
         };
         let (dims, matrices, columns) = match reads {
             Reads::Owners => (Vec::new(), 1, copies * outer),
-            Reads::Everything | Reads::Own => (bank.copies.into_iter().collect(), copies, outer),
+            Reads::Everything | Reads::Own | Reads::EachRun(_) => (bank.copies.into_iter().collect(), copies, outer),
         };
-        let init =
-            if bank.starts_at_zero { Init::Zeros } else { Init::XavierUniform { fan_in: inner, fan_out: outer } };
+        let init = bank.init.unwrap_or(Init::XavierUniform { fan_in: inner, fan_out: outer });
         let matrix = Matrix { dims, inner, columns, init };
         let (weight, bias) = self.weights(bank, layer, &matrix, bias);
-        let source = if reads == Reads::Everything { Source::Shared } else { Source::PerExpert };
+        let source = match reads {
+            Reads::Everything => Source::Shared,
+            Reads::Owners | Reads::Own => Source::PerExpert,
+            Reads::EachRun(runs) => Source::EachRun(runs),
+        };
         // Where rows do not part by scenario, the scenarios are just more experts.
         let routed = bank.routing == Routing::Own;
         let (groups, experts) = if routed { (scenarios, within) } else { (1, scenarios * within) };

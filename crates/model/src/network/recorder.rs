@@ -1,6 +1,8 @@
 //! What a layer records into.
 
-use hinet_data::Layout;
+use std::ops::Range;
+
+use hinet_data::{Layout, Slot};
 use hinet_tape::{Block, Graph, Init, LinearOp, ParamSpec, Routing, Scope, Source, Value};
 
 use super::{Form, blocks};
@@ -11,6 +13,7 @@ pub(crate) struct Recorder<'a> {
     layout: &'a Layout,
     form: Form,
     dense: Option<Value>,
+    places: Vec<Range<usize>>,
     first_order: Option<Value>,
     input_per_task: bool,
     loss: Option<Value>,
@@ -35,6 +38,7 @@ impl<'a> Recorder<'a> {
             layout,
             form,
             dense: None,
+            places: Vec::new(),
             first_order: None,
             input_per_task: false,
             loss: None,
@@ -57,22 +61,18 @@ impl<'a> Recorder<'a> {
         }
     }
 
-    pub(super) fn set_dense(&mut self, dense: Option<Value>) {
+    /// The dense input as it was before cross layers, and the columns of each slot in it.
+    pub(super) fn set_dense(&mut self, dense: Option<Value>, places: Vec<Range<usize>>) {
         self.dense = dense;
+        self.places = places;
     }
 
     /// The columns of some features in the dense input, as layers read it; for layers that read no input per task.
     pub(crate) fn columns_of(&mut self, features: &[String]) -> Vec<Value> {
         let Some(dense) = self.dense else { return Vec::new() };
-        let (layout, mut start, mut columns) = (self.layout, 0, Vec::new());
-        for slot in &layout.slots {
-            let width = layout.slot_width(slot);
-            if features.iter().any(|feature| feature == slot.feature()) {
-                columns.push(self.graph.slice(dense, start, width));
-            }
-            start += width;
-        }
-        columns
+        let named = |slot: &Slot| features.iter().any(|feature| feature == slot.feature());
+        let places = self.layout.slots.iter().zip(&self.places).filter(|(slot, _)| named(slot));
+        places.map(|(_, columns)| self.graph.slice(dense, columns.start, columns.len())).collect()
     }
 
     /// First-order terms of each task's logit, `[batch, tasks]`.

@@ -152,7 +152,7 @@ fn check_gradients(runner: &mut Runner, config: &ModelConfig, rows: &Rows, (plac
             close(&[got], &[(above - below) / (2.0 * STEP)], 1e-4, &what);
         }
     }
-    for at in (0..x.len()).filter(|_| of_x) {
+    for at in (0..x.len()).filter(|&at| of_x && rows.can_move(at)) {
         let mut moved = |step: f64| {
             x[at] += step;
             data.loss(&oracle, &x, &still)

@@ -1,11 +1,12 @@
 //! Small models that together use every option of every layer.
 
 use hinet_model::{
-    AdasparseConfig, Aesm2ScenarioConfig, Aesm2TaskConfig, AitmConfig, ApgCondition, ApgConfig, Backbone, CgcConfig,
-    CgcGate, ConcatOrder, Counterfactual, CrossStitchConfig, DbmtlConfig, DependsConfig, EpnetConfig, EsmmConfig,
-    Gates, HamurConfig, HinetConfig, HmoeConfig, InputNorm, LinearConfig, M2mConfig, M3oeConfig, Mix, MmoeConfig,
-    ModelConfig, PpnetConfig, ProductConfig, Pruner, SanGate, SanQuery, SarnetConfig, ScenarioLayerConfig, SnrConfig,
-    SnrRouting, StarConfig, StarTransformConfig, Tables, TaskLayerConfig, TaskScope, TowerConfig,
+    AdasparseConfig, Aesm2ScenarioConfig, Aesm2TaskConfig, AitmConfig, ApgCondition, ApgConfig, AttentionConfig,
+    Backbone, CgcConfig, CgcGate, ConcatOrder, Counterfactual, CrossConfig, CrossStitchConfig, DbmtlConfig,
+    DependsConfig, EpnetConfig, EsmmConfig, Gates, HamurConfig, HinetConfig, HmoeConfig, InputNorm, LinearConfig,
+    M2mConfig, M3oeConfig, Mix, MmoeConfig, ModelConfig, PpnetConfig, ProductConfig, Pruner, SanGate, SanQuery,
+    SarnetConfig, ScenarioLayerConfig, SnrConfig, SnrRouting, StarConfig, StarTransformConfig, Tables, TaskLayerConfig,
+    TaskScope, TowerConfig,
 };
 
 /// Tasks of every case.
@@ -499,12 +500,82 @@ fn inputs() -> Vec<(String, ModelConfig)> {
             }
         }
     }
+    all.extend(crossed());
     for (name, task) in task_layers().into_iter().filter(|(name, _)| !name.contains("bias") && !name.contains("level"))
     {
         let name = format!("hinet, {name}, first order");
         let scenario = ScenarioLayerConfig::Hinet(hinet());
         all.push((name, ModelConfig { first_order: true, scenario, task, ..ModelConfig::default() }));
     }
+    all
+}
+
+/// Attention over the sequence that cases have.
+fn attention(target: &[&str], softmax: Option<bool>, units: &[usize]) -> AttentionConfig {
+    let target = target.iter().map(|&name| name.to_owned()).collect();
+    AttentionConfig { feature: "ids".into(), target, units: units.to_vec(), softmax }
+}
+
+/// The item of a row, and what is said of it.
+const TARGET: [&str; 2] = ["id", "id"];
+
+/// Sequences by themselves and with all else that stands before the layers, in all ways of it.
+fn before_layers() -> Vec<(String, ModelConfig)> {
+    let sequences = [
+        ("none", Vec::new()),
+        ("pooled by attention", vec![attention(&[], None, &[3])]),
+        ("pooled by attention without softmax, two layers", vec![attention(&[], Some(false), &[3, 2])]),
+        ("with a target", vec![attention(&TARGET, None, &[3])]),
+        ("with a target, softmax, two layers", vec![attention(&TARGET, Some(true), &[3, 2])]),
+    ];
+    let plain = |sequence: &Vec<AttentionConfig>| ModelConfig { sequence: sequence.clone(), ..ModelConfig::default() };
+    let cross = |rank| CrossConfig { layers: 2, rank };
+    let ways = |(about, sequence): &(&str, Vec<AttentionConfig>)| {
+        let plain = plain(sequence);
+        let layer_norm = ModelConfig { input_norm: InputNorm::LayerNorm, ..plain.clone() };
+        let batch_norm = ModelConfig { input_norm: InputNorm::BatchNorm, ..plain.clone() };
+        let ways = [
+            ("plain", plain),
+            ("cross", ModelConfig { cross: cross(None), ..layer_norm.clone() }),
+            ("cross of rank 2, fm", ModelConfig { fm: true, cross: cross(Some(2)), ..batch_norm }),
+            ("fm, first order", ModelConfig { fm: true, first_order: true, ..layer_norm }),
+        ];
+        ways.map(|(way, config)| (format!("sequence {about}, {way}"), config))
+    };
+    sequences.iter().flat_map(ways).collect()
+}
+
+/// Products of features and sequences before the layers, with every owner of tables.
+pub(crate) fn crossed() -> Vec<(String, ModelConfig)> {
+    let mut all = Vec::new();
+    for tables in [Tables::Shared, Tables::Scenario, Tables::Task, Tables::ScenarioTask] {
+        let task_scope = if tables == Tables::Task { TaskScope::Task } else { TaskScope::ScenarioTask };
+        let tower = TowerConfig { task_scope, tower_units: vec![2], ..TowerConfig::default() };
+        let fits = |(_, config): &(String, ModelConfig)| config.sequence.is_empty() || !tables.per_task();
+        all.extend(before_layers().into_iter().filter(fits).map(|(name, config)| {
+            let scenario = ScenarioLayerConfig::Identity(Default::default());
+            let task = TaskLayerConfig::Tower(tower.clone());
+            (format!("tables {tables:?}, {name}"), ModelConfig { tables, scenario, task, ..config })
+        }));
+    }
+    let config = ModelConfig {
+        fm: true,
+        sequence: vec![attention(&TARGET, None, &[3])],
+        scenario: ScenarioLayerConfig::Hinet(hinet()),
+        ..ModelConfig::default()
+    };
+    let cross = CrossConfig { layers: 1, rank: None };
+    let with_cgc = ModelConfig { cross, task: TaskLayerConfig::Cgc(cgc()), ..config.clone() };
+    let priors = PpnetConfig {
+        priors: vec!["ids".into()],
+        tower_units: vec![2],
+        pp_gate_width: 2,
+        pp_stop_gradient: false,
+        ..PpnetConfig::default()
+    };
+    let with_priors = ModelConfig { task: TaskLayerConfig::Ppnet(priors), ..config };
+    all.push(("hinet, cgc, a sequence, fm and cross".to_owned(), with_cgc));
+    all.push(("hinet, ppnet with a sequence as prior, fm".to_owned(), with_priors));
     all
 }
 

@@ -51,7 +51,7 @@ fn all_forms_ask_for_the_same_parameters_and_give_the_columns_they_promise() {
 #[test]
 fn every_trainable_parameter_gets_a_gradient() {
     let layout = layout(WIDTH, 3, &TASKS);
-    for (name, config) in pairings() {
+    for (name, config) in pairings().into_iter().chain(cases::crossed()) {
         let rows = Rows::of(&layout, &config, &[8, 8, 8]);
         for form in forms(&config).into_iter().filter(|form| *form != Form::Mean) {
             let mut runner = Runner::new(&layout, &config, form);
@@ -293,7 +293,7 @@ fn formula(preset: &str, (d, s, t): (usize, usize, usize)) -> usize {
         "single" => heads * mlp(d, &[128, 64, 32, 1]),
         "single_task" => t * mlp(d, &[128, 64, 32, 1]),
         "single_scenario" => s * mlp(d, &[128, 64]) + tower(64),
-        "logistic" => t * mlp(d - 2, &[1]),
+        "logistic" => t * mlp(d - 3, &[1]),
         other => formula_where_scenarios_are_told(other, (d, s, t)),
     }
 }
@@ -357,7 +357,7 @@ fn parameters_of_every_preset_count_as_its_formula_says() {
         // First-order terms add a weight per number and task, in each scenario that shares nothing.
         let config = ModelConfig { first_order: true, ..preset.config() };
         let owners = if config.tables.per_scenario() { 6 } else { 1 };
-        let more = if preset.name == "logistic" { 0 } else { 8 * 2 * owners };
+        let more = if preset.name == "logistic" { 0 } else { 7 * 2 * owners };
         let first_order = Network::record(&layout, &config, Form::Own).unwrap();
         assert_eq!(count(&first_order) - count(&plain), more, "{}", preset.name);
     }
@@ -446,7 +446,7 @@ fn first_order_terms_start_without_a_say() {
         let with = ModelConfig { first_order: true, ..config.clone() };
         let rows = Rows::of(&layout, &with, &[2, 2]);
         // Weights of ids lie behind the other columns, and are 0 at first.
-        let x: Vec<f32> = (0..4).flat_map(|row| [&rows.row(row)[..WIDTH], &[0.0; 6]].concat()).collect();
+        let x: Vec<f32> = (0..4).flat_map(|row| [&rows.row(row)[..WIDTH], &[0.0; 9]].concat()).collect();
         let with_rows = Rows { x, ..rows.clone() };
         let without_rows = Rows { x: (0..4).flat_map(|row| rows.row(row)[..WIDTH].to_vec()).collect(), ..rows.clone() };
         let mut runner = Runner::new(&layout, &with, Form::Own);

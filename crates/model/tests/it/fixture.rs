@@ -1,7 +1,9 @@
 //! Layouts and batches made by hand.
 
-use hinet_data::{Batch, Column, Layout, Pooling, Slot, TableSpec, TaskSpec, UnknownScenario};
-use hinet_model::{CalibratedCell, Calibration, CalibrationMethod, Curve, FittedOn};
+use hinet_data::{Batch, Column, Layout, Pooling, Sequence, Slot, TableSpec, TaskSpec, UnknownScenario};
+use hinet_model::{
+    AttentionConfig, CalibratedCell, Calibration, CalibrationMethod, CrossConfig, Curve, FittedOn, ModelConfig,
+};
 
 /// A small stream of numbers without a pattern.
 pub(crate) struct Noise(pub(crate) u64);
@@ -33,6 +35,7 @@ pub(crate) fn layout() -> Layout {
     let lookup = |feature: &str, table| Slot::Lookup { feature: feature.into(), table };
     let bag = |feature: &str, table, pooling| Slot::Bag { feature: feature.into(), table, pooling };
     Layout {
+        sequences: vec![Sequence { slots: vec![3], length: 3 }],
         tables: vec![table("user", 700, 8), table("item", 40, 5), table("tag", 13, 3)],
         slots: vec![
             lookup("user", 0),
@@ -48,6 +51,18 @@ pub(crate) fn layout() -> Layout {
         tasks: ["click", "order"].map(TaskSpec::new).to_vec(),
         unknown: UnknownScenario::Mean,
     }
+}
+
+/// HiNet with a sequence read item by item, the item of the row being its target, and with cross layers.
+pub(crate) fn with_sequence(softmax: bool) -> ModelConfig {
+    let attention = AttentionConfig {
+        feature: "history".into(),
+        target: vec!["item".into()],
+        units: vec![6],
+        softmax: Some(softmax),
+    };
+    let cross = CrossConfig { layers: 1, rank: Some(4) };
+    ModelConfig { cross, sequence: vec![attention], ..ModelConfig::default() }
 }
 
 /// A curve of its own for every cell of a layout: by turns both kinds, and none.

@@ -76,7 +76,7 @@ fn fill_all(params: &mut Params, san: &[(&str, usize, usize)]) {
 fn run(config: &ModelConfig, san: &[(&str, usize, usize)]) -> Runner {
     let mut runner = Runner::new(&layout(4, 3, &["first", "second"]), config, Form::Own);
     fill_all(&mut runner.params, san);
-    let rows = Rows { x: X.to_vec(), scenario: vec![0, 1, 2], offsets: vec![0, 1, 2, 3] };
+    let rows = Rows { x: X.to_vec(), ..Rows::new(X.len() / 3, &[1, 1, 1]) };
     runner.run(&rows, Mode::Infer, None);
     runner
 }

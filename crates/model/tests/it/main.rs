@@ -19,6 +19,7 @@ mod owners;
 mod plan;
 mod related;
 mod requests;
+mod sequences;
 mod told;
 
 #[path = "../../../../tests/support/skip.rs"]

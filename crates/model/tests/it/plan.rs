@@ -8,11 +8,13 @@ use hinet_tape::{Feed, Mode, Op, Routing, Scope, Tape};
 use proptest::prelude::*;
 use rayon::ThreadPoolBuilder;
 
-use crate::fixture::{batch, layout};
+use crate::fixture::{batch, layout, with_sequence};
 
-/// A model of each preset.
+/// A model of each preset, and those with a sequence.
 fn models() -> impl Iterator<Item = (&'static str, Model)> {
-    zoo::PRESETS.iter().map(|preset| (preset.name, model(preset.config())))
+    let presets = zoo::PRESETS.iter().map(|preset| (preset.name, preset.config()));
+    let by_item = [("attention", with_sequence(false)), ("attention with softmax", with_sequence(true))];
+    presets.chain(by_item).map(|(name, config)| (name, model(config)))
 }
 
 fn model(mut config: ModelConfig) -> Model {

@@ -4,7 +4,7 @@ use hinet_data::{Batch, Seed};
 use hinet_model::{InputNorm, Model, ModelConfig, Plan, PlanWorkspace, zoo};
 use rayon::ThreadPoolBuilder;
 
-use crate::fixture::{batch, layout};
+use crate::fixture::{batch, layout, with_sequence};
 
 /// Features of the user: a lookup, numbers and a bag; items have others of each kind but numbers.
 const USER: [&str; 4] = ["user", "age", "history", "shares"];
@@ -12,11 +12,11 @@ const USER: [&str; 4] = ["user", "age", "history", "shares"];
 /// Models of each preset, as it is and with everything that lies before the layers.
 fn models() -> impl Iterator<Item = (String, Model)> {
     let norms = [InputNorm::None, InputNorm::LayerNorm, InputNorm::BatchNorm, InputNorm::FrozenAffine];
-    let configs = zoo::PRESETS.iter().flat_map(move |preset| {
-        let plain = preset.config();
+    let presets = zoo::PRESETS.iter().map(|preset| (preset.name, preset.config()));
+    let configs = presets.chain([("attention", with_sequence(false))]).flat_map(move |(name, plain)| {
         let with = |norm| ModelConfig { input_norm: norm, first_order: true, ..plain.clone() };
         let varied: Vec<ModelConfig> = norms.into_iter().map(with).collect();
-        std::iter::once(plain.clone()).chain(varied).map(|config| (preset.name, config))
+        std::iter::once(plain.clone()).chain(varied).map(move |config| (name, config))
     });
     configs.filter_map(|(name, mut config)| {
         config.embedding.init_std = 0.5;

@@ -4,6 +4,7 @@
 mod adasparse;
 mod aesm2;
 mod generated;
+mod input;
 mod m3oe;
 mod pepnet;
 mod related;
@@ -14,9 +15,9 @@ pub(crate) use related::Row;
 use std::collections::BTreeMap;
 
 use hinet_model::{
-    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, IdentityConfig, InputNorm, LinearConfig, Mix,
-    MmoeConfig, ModelConfig, ProductConfig, SanGate, SanQuery, ScenarioLayerConfig, StarConfig, TaskLayerConfig,
-    TaskScope, TowerConfig,
+    CgcConfig, CgcGate, ConcatOrder, Gates, HinetConfig, HmoeConfig, IdentityConfig, LinearConfig, Mix, MmoeConfig,
+    ModelConfig, ProductConfig, SanGate, SanQuery, ScenarioLayerConfig, StarConfig, TaskLayerConfig, TaskScope,
+    TowerConfig,
 };
 use hinet_tape::Params;
 
@@ -58,56 +59,8 @@ impl<'a> Oracle<'a> {
         self.task_layer(&deep, (&self.scenario_layer(&deep, Some(own)), &first), view)
     }
 
-    /// What layers read, normalised, and the first-order term of each task's logit. The first two columns (of each copy)
-    /// are embeddings of ids, where there are any; the others numbers.
-    fn input(&self, x: &[f64], own: usize) -> (Vec<f64>, Vec<f64>) {
-        let tasks = self.tasks.len();
-        let linear = matches!(self.config.task, TaskLayerConfig::Linear(_));
-        if !linear && !self.config.first_order {
-            return (self.normalise(x, own), vec![0.0; tasks]);
-        }
-        let (deep, ids) = x.split_at(x.len() - 2 * tasks);
-        let deep = self.normalise(deep, own);
-        let (copies, owner) = (self.copies(), if self.config.tables.per_scenario() { own } else { 0 });
-        let width = deep.len() / copies;
-        let numbers = if linear { 0..width } else { 2..width };
-        let weights = self.get("first_order.numbers.weight");
-        let first = (0..tasks).map(|task| {
-            let copy = if copies == 1 { 0 } else { task };
-            let weight = |number: usize| weights[(owner * tasks + task) * numbers.len() + number];
-            let of_numbers = numbers.clone().enumerate().map(|(number, c)| weight(number) * deep[copy * width + c]);
-            of_numbers.sum::<f64>() + ids[task] + ids[tasks + task]
-        });
-        (deep.clone(), first.collect())
-    }
-
-    /// How many times embeddings and numbers stand side by side.
-    fn copies(&self) -> usize {
-        if self.config.tables.per_task() { self.tasks.len() } else { 1 }
-    }
-
     fn get(&self, name: &str) -> &[f64] {
         self.params.get(name).unwrap_or_else(|| panic!("no parameter `{name}`"))
-    }
-
-    fn normalise(&self, x: &[f64], own: usize) -> Vec<f64> {
-        let width = x.len() / self.copies();
-        let owner = if self.config.tables.per_scenario() { own } else { 0 };
-        let of = |name: &str, c: usize| self.get(&format!("input_norm.{name}"))[owner * x.len() + c];
-        let saved = |c: usize, epsilon: f64| (x[c] - of("mean", c)) / (of("variance", c) + epsilon).sqrt();
-        let normal = |c: usize| match self.config.input_norm {
-            InputNorm::None | InputNorm::LayerNorm => {
-                let row = x[c / width * width..][..width].iter().copied();
-                let center = mean(row.clone());
-                (x[c] - center) / (mean(row.map(|x| (x - center).powi(2))) + 1e-5).sqrt()
-            }
-            InputNorm::BatchNorm => saved(c, 1e-5),
-            InputNorm::FrozenAffine => saved(c, 1e-3),
-        };
-        if self.config.input_norm == InputNorm::None {
-            return x.to_vec();
-        }
-        (0..x.len()).map(|c| normal(c) * of("gain", c) + of("bias", c)).collect()
     }
 
     fn scenario_layer(&self, x: &[f64], scenario: Option<usize>) -> Vec<f64> {

@@ -29,8 +29,10 @@ impl Oracle<'_> {
         view: usize,
     ) -> Vec<f64> {
         let heads = self.heads(&config.product);
-        // The columns of the features that cases have, in order: an id, some ids, numbers.
-        let columns = [("id", &deep[..1]), ("ids", &deep[1..2]), ("numbers", &deep[2..])];
+        // The columns of the features that cases have, in order: an id, two lists of ids, numbers; lists that are read item by
+        // item come last.
+        let lists = if self.config.sequence.is_empty() { 1 } else { deep.len() - 2 };
+        let columns = [("id", &deep[..1]), ("ids", &deep[lists..=lists]), ("numbers", &deep[3..])];
         let priors = columns.iter().filter(|(name, _)| config.priors.iter().any(|prior| prior == name));
         let z: Vec<f64> = priors.flat_map(|(_, columns)| *columns).chain(c).copied().collect();
         let pool = if config.task_scope == TaskScope::PerScenario { view } else { 0 };

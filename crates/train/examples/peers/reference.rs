@@ -114,6 +114,7 @@ impl Arguments {
         let task = |name: &str| TaskSpec::new(name);
         let rows = self.values + RESERVED as usize;
         let layout = Layout {
+            sequences: Vec::new(),
             tables: (0..COLUMNS).map(|c| TableSpec { name: name(c), rows, dim: DIM }).collect(),
             slots: (0..COLUMNS).map(|table| Slot::Lookup { feature: name(table), table }).collect(),
             scenarios: (0..SHARES.len()).map(|scenario| scenario.to_string()).collect(),

@@ -216,6 +216,7 @@ mod tests {
     #[test]
     fn models_of_one_seed_start_with_the_same_tables() {
         let layout = Layout {
+            sequences: Vec::new(),
             tables: vec![TableSpec { name: "user".into(), rows: 50, dim: 4 }],
             slots: vec![Slot::Lookup { feature: "user".into(), table: 0 }],
             scenarios: vec!["home".into(), "search".into()],

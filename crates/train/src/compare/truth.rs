@@ -108,6 +108,7 @@ pub(super) mod tests {
     pub(in super::super) fn truth(scenario: Vec<u16>, labels: Vec<Vec<Option<bool>>>, users: &[u64]) -> Truth {
         let (unit, units) = units(users, scenario.len());
         let layout = Layout {
+            sequences: Vec::new(),
             tables: Vec::new(),
             slots: Vec::new(),
             scenarios: Vec::new(),

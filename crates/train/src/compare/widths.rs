@@ -107,6 +107,7 @@ mod tests {
     fn layout() -> Layout {
         let task = |name: &str| TaskSpec::new(name);
         Layout {
+            sequences: Vec::new(),
             tables: Vec::new(),
             slots: vec![Slot::Dense { feature: "numbers".into(), width: 24 }],
             scenarios: vec!["home".into(), "search".into()],

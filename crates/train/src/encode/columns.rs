@@ -100,6 +100,7 @@ mod tests {
 
     fn encoded(as_text: bool) -> Vec<ArrayRef> {
         let layout = Layout {
+            sequences: Vec::new(),
             tables: Vec::new(),
             slots: vec![
                 Slot::Bag { feature: "tags".into(), table: 0, pooling: Pooling::Sum },

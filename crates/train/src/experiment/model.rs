@@ -77,6 +77,7 @@ pub(super) fn check(
     // Only the options are in question here, so the data is the simplest there is that has these names.
     let columns = features.iter().flat_map(FeatureConfig::columns);
     let layout = Layout {
+        sequences: Vec::new(),
         tables: Vec::new(),
         slots: columns.map(|column| Slot::Dense { feature: column.to_owned(), width: 1 }).collect(),
         scenarios: vec![String::new()],

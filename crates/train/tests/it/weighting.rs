@@ -13,6 +13,7 @@ fn layout(muted: &[&str]) -> Layout {
     let table = |name: &str| TableSpec { name: name.to_owned(), rows: 9, dim: 3 };
     let task = |name: &str| TaskSpec { weight: if muted.contains(&name) { 0.0 } else { 1.0 }, ..TaskSpec::new(name) };
     Layout {
+        sequences: Vec::new(),
         tables: vec![table("user"), table("tag"), table("best")],
         slots: vec![
             Slot::Lookup { feature: "user".to_owned(), table: 0 },

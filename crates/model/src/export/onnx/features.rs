@@ -8,7 +8,7 @@ use super::OnnxSource;
 use super::builder::{Builder, Dim, Name, int, rows};
 use super::model::not_negative;
 use super::proto::{FLOAT, INT64};
-use crate::embedding::LookedUp;
+use crate::embedding::{LookedUp, Reading};
 
 /// What a maximum over nothing is.
 const LOWEST: f32 = f32::MIN;
@@ -36,8 +36,14 @@ impl<'a> Features<'_, 'a> {
         let ready: Vec<Ready> = (0..model.layout.slots.len()).map(|slot| self.input(out, slot)).collect();
         let mut tables: HashMap<usize, Name> = HashMap::new();
         let placed: Vec<LookedUp<'a>> = model.embeddings.looked_up().collect();
-        let columns = placed.into_iter().map(|LookedUp { feature, slot, table, .. }| {
-            let ready = &ready[feature];
+        let columns = placed.into_iter().map(|LookedUp { feature, slot, reading, table, width, .. }| {
+            let ready = &match reading {
+                Reading::Whole => ready[feature].clone(),
+                Reading::Items(length) | Reading::Present(length) => ready[feature].cut(out, length),
+            };
+            if let (Reading::Present(_), Some(present)) = (reading, &ready.weights) {
+                return present.clone();
+            }
             let Some(index) = table else { return ready.values.clone() };
             let spec = model.embeddings.specs().nth(index).expect("the table of a slot");
             let table = tables.entry(index).or_insert_with(|| {
@@ -45,6 +51,7 @@ impl<'a> Features<'_, 'a> {
             });
             let rows = out.gather(table, &ready.values, 0);
             match (slot, &ready.weights) {
+                (_, Some(present)) if reading != Reading::Whole => spread(out, (&rows, width), present),
                 (Slot::Bag { pooling, .. }, Some(weights)) => pool(out, (&rows, spec.dim), weights, *pooling),
                 (Slot::Lookup { .. } | Slot::Dense { .. } | Slot::Bag { .. }, _) => rows,
             }
@@ -110,6 +117,31 @@ impl<'a> Features<'_, 'a> {
         let fits = out.op("Less", &[ids, &size], Vec::new());
         out.op("Where", &[&fits, &placed, &end], Vec::new())
     }
+}
+
+impl Ready {
+    /// As many places for each row as given: those at the end go, or empty ones come.
+    fn cut(&self, out: &mut Builder<'_>, length: usize) -> Ready {
+        let cut = |out: &mut Builder<'_>, places: &str, empty: Name| {
+            let pads = out.list(&[0, 0, 0, length as i64]);
+            let padded = out.op("Pad", &[places, &pads, &empty], Vec::new());
+            let (start, end, axis) = (out.list(&[0]), out.list(&[length as i64]), out.list(&[1]));
+            out.op("Slice", &[&padded, &start, &end, &axis], Vec::new())
+        };
+        let (no_id, nothing) = (out.whole(0), out.number(0.0));
+        let values = cut(out, &self.values, no_id);
+        let weights = self.weights.as_ref().map(|weights| cut(out, weights, nothing));
+        Ready { values, weights }
+    }
+}
+
+/// The embeddings of the items of each row side by side, `[rows, places * dim]` from `[rows, places, dim]`, with zeros where
+/// none is present.
+fn spread(out: &mut Builder<'_>, (embeddings, width): (&str, usize), present: &str) -> Name {
+    let axes = out.list(&[2]);
+    let present = out.op("Unsqueeze", &[present, &axes], Vec::new());
+    let items = out.op("Mul", &[embeddings, &present], Vec::new());
+    out.reshape(&items, &[0, width])
 }
 
 /// The embeddings of several ids as one: `[rows, dim]` from `[rows, places, dim]`.

@@ -112,6 +112,7 @@ fn compute(node: &NodeProto, values: &HashMap<String, Rc<Tensor>>) -> Result<Vec
         "Transpose" => arrange::transpose(&call).map(one),
         "Concat" => arrange::concat(&call).map(one),
         "Slice" => arrange::slice(&call).map(one),
+        "Pad" => arrange::pad(&call).map(one),
         "Split" => arrange::split(&call),
         "Gather" => arrange::gather(&call).map(one),
         "GatherND" => arrange::gather_nd(&call).map(one),

@@ -89,6 +89,32 @@ fn joined<T: Copy>(
     Ok(all)
 }
 
+/// More elements of one value behind those of the last axis.
+pub(super) fn pad(call: &Call<'_>) -> Result<Tensor, Fault> {
+    let (x, pads) = (call.input(0)?, call.whole(1)?);
+    let (Some((&added, others)), Some(&count)) = (pads.split_last(), x.dims.last()) else {
+        return Err(Fault::new("pads a tensor without dimensions".to_owned()));
+    };
+    let added = usize::try_from(added).ok().filter(|_| others.iter().all(|&other| other == 0));
+    let (Some(added), true) = (added, pads.len() == 2 * x.dims.len()) else {
+        return Err(Fault::new(format!("pads {:?} by {pads:?}", x.dims)));
+    };
+    let mut dims = x.dims.clone();
+    dims.iter_mut().last().into_iter().for_each(|last| *last += added);
+    let data = match &x.data {
+        Data::F32(values) => Data::F32(padded(values, (count, added), call.floats(2)?)?),
+        Data::I64(values) => Data::I64(padded(values, (count, added), call.whole(2)?)?),
+        Data::Bool(_) => return Err(Fault::new("pads truths".to_owned())),
+    };
+    Ok(Tensor { dims, data })
+}
+
+fn padded<T: Copy>(values: &[T], (count, added): (usize, usize), with: &[T]) -> Result<Vec<T>, Fault> {
+    let &[with] = with else { return Err(Fault::new("pads with several values".to_owned())) };
+    let rows = values.chunks(count.max(1)).flat_map(|row| row.iter().copied().chain(std::iter::repeat_n(with, added)));
+    Ok(rows.collect())
+}
+
 /// Elements `start..end` along one axis.
 pub(super) fn slice(call: &Call<'_>) -> Result<Tensor, Fault> {
     let x = call.input(0)?;
