@@ -55,8 +55,34 @@ class Mixture(nn.Module):
         return sum(weights[:, [k]] * expert(x) for k, expert in enumerate(self.experts))
 
 
+class Norm(nn.Module):
+    """Each group's rows to mean 0 and variance 1: by the batch while learning, which moves what is saved; else by what is saved."""
+
+    def __init__(self, weights, name, momentum=0.1):
+        super().__init__()
+        self.momentum = momentum
+        self.mean, self.variance = (
+            nn.Parameter(weights[f"{name}.{what}"].clone(), requires_grad=False) for what in ("mean", "variance")
+        )
+
+    def forward(self, x, group, learning):
+        out = torch.empty_like(x)
+        for number in range(len(self.mean)):
+            rows = x[group == number]
+            mean, variance = self.mean[number], self.variance[number]
+            if learning and len(rows) > 1:
+                mean, variance = rows.mean(dim=0), rows.var(dim=0, unbiased=False)
+                with torch.no_grad():
+                    self.mean[number] += self.momentum * (mean - self.mean[number])
+                    self.variance[number] += self.momentum * (rows.var(dim=0) - self.variance[number])
+            out[group == number] = (rows - mean) / (variance + 1e-5).sqrt()
+        return out
+
+
 class Network(nn.Module):
     """A model over embeddings of ids. A model of its own says in ``forward`` the probability of each task, ``[rows, tasks]``."""
+
+    learning = False
 
     def __init__(self, tables, layout):
         super().__init__()
@@ -75,6 +101,8 @@ class Network(nn.Module):
 
     def loss(self, ids, scenario, labels, weights, step_seed):
         """Cross-entropies of all tasks, each row with its weight: a mean over the batch is in the weights."""
+        self.learning = True
         scores = self(ids, scenario)
+        self.learning = False
         losses = nn.functional.binary_cross_entropy(scores, labels, reduction="none")
         return (weights[:, None] * losses).sum()
