@@ -94,6 +94,10 @@ class Network(nn.Module):
         """The embeddings of a row side by side."""
         return torch.cat([self.tables[table][ids[feature]] for feature, table in self.slots], dim=1)
 
+    def first_order(self, ids):
+        """The sum of a weight of each id, for each task."""
+        return sum(self.tables[f"{table}/first_order"][ids[feature]] for feature, table in self.slots)
+
     def of_own(self, values, scenario):
         """From one value per scenario and task, scenarios first, those of each row's own scenario: ``[rows, tasks, ..]``."""
         values = torch.stack(list(values)).unflatten(0, (self.scenarios, len(TASKS)))
