@@ -19,11 +19,12 @@ from . import (
     m3oe,
     mmoe,
     pepnet,
+    ple,
     sarnet,
     snr,
     towers,
 )
 
-BASELINES = (towers, logistic, mmoe, inputs)
+BASELINES = (towers, logistic, mmoe, inputs, ple)
 FILES = (hinet, *BASELINES, esmm, escm2, aitm, cross_stitch, dbmtl, snr, pepnet, sarnet, adasparse, generated, m3oe, aesm2)
 ALL = [(options, file.Network) for file in FILES for options in file.MODELS]

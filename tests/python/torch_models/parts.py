@@ -32,6 +32,13 @@ class Mlp(nn.Module):
         return x
 
 
+def apart(weights, name, count):
+    """The same weights, with the first layers of an owner's networks one after the other where they lay side by side."""
+    weight, bias = weights[f"{name}.0.weight"], weights[f"{name}.0.bias"]
+    parted = {"weight": weight.unflatten(2, (count, -1)).transpose(1, 2), "bias": bias.unflatten(1, (count, -1))}
+    return {**weights, **{f"{name}.0.{what}": value for what, value in parted.items()}}
+
+
 class Tower(nn.Module):
     """An MLP that ends in one number."""
 
