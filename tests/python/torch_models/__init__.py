@@ -14,6 +14,7 @@ from . import (
     esmm,
     generated,
     hinet,
+    hmoe,
     inputs,
     logistic,
     m3oe,
@@ -25,6 +26,6 @@ from . import (
     towers,
 )
 
-BASELINES = (towers, logistic, mmoe, inputs, ple)
+BASELINES = (towers, logistic, mmoe, inputs, ple, hmoe)
 FILES = (hinet, *BASELINES, esmm, escm2, aitm, cross_stitch, dbmtl, snr, pepnet, sarnet, adasparse, generated, m3oe, aesm2)
 ALL = [(options, file.Network) for file in FILES for options in file.MODELS]
