@@ -23,9 +23,10 @@ from . import (
     ple,
     sarnet,
     snr,
+    star,
     towers,
 )
 
-BASELINES = (towers, logistic, mmoe, inputs, ple, hmoe)
+BASELINES = (towers, logistic, mmoe, inputs, ple, hmoe, star)
 FILES = (hinet, *BASELINES, esmm, escm2, aitm, cross_stitch, dbmtl, snr, pepnet, sarnet, adasparse, generated, m3oe, aesm2)
 ALL = [(options, file.Network) for file in FILES for options in file.MODELS]
