@@ -7,7 +7,7 @@ import os
 import numpy
 import pyarrow.parquet
 import pytest
-from conftest import make_frame, make_ranker
+from conftest import FEATURES, make_frame, make_ranker
 
 try:
     import torch
@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from torch_models.snr import step_seed
 
 STEPS, BATCH, RATE, SEED = 20, 128, 0.5, 11
+NUMBER = {"columns": ["height"], "kind": "numeric", "transform": "standard"}
 IDS = [f"{options['preset']}-{number}" for number, (options, _) in enumerate(torch_models.ALL)]
 
 
@@ -42,18 +43,26 @@ def in_torch(network, options, run, folder):
 
 
 def encoded(run, frame, folder):
-    """Ids of every slot, the scenarios and the labels, as tensors."""
+    """Ids or numbers of every slot, the scenarios and the labels, as tensors."""
     path = folder / "encoded.parquet"
     run.encode_file(frame, path)
     table = pyarrow.parquet.read_table(path)
-    columns = {name: torch.tensor(table[name].to_numpy().astype(numpy.int64)) for name in table.column_names}
+    columns = {name: torch.tensor(numpy.array(table[name].to_pylist())) for name in table.column_names}
     labels = torch.tensor(frame[["is_click", "is_like"]].to_numpy(), dtype=torch.float64)
     return columns, columns.pop("scenario"), labels
 
 
 @pytest.fixture(scope="module")
 def rows():
-    return make_frame(STEPS * BATCH, seed=5)
+    """Rows with a number beside the ids, missing here and there."""
+    draw = numpy.random.default_rng(6)
+    height = draw.normal(170, 10, STEPS * BATCH)
+    return make_frame(STEPS * BATCH, seed=5).assign(height=numpy.where(draw.random(len(height)) < 0.1, numpy.nan, height))
+
+
+def ranker(options, **changes):
+    """That of a model over them."""
+    return make_ranker(model=options, features=[*FEATURES, NUMBER], **changes)
 
 
 def fit(rows, options, rate, **train):
@@ -62,8 +71,7 @@ def fit(rows, options, rate, **train):
     sgd = {"optimiser": "sgd", "learning_rate": rate}
     settings = {"dense": sgd, "sparse": {**sgd, "l2": 0.0}, **train}
     data = {"shuffle_rows": BATCH}
-    ranker = make_ranker(model=options, epochs=1, batch_size=BATCH, train=settings, data=data, threads=2, seed=SEED)
-    return ranker.fit(rows).run_
+    return ranker(options, epochs=1, batch_size=BATCH, train=settings, data=data, threads=2, seed=SEED).fit(rows).run_
 
 
 def at_start(network, options, run, folder):
@@ -103,7 +111,7 @@ def compare(found, expected, before, tolerance):
 
 @pytest.mark.parametrize(("options", "network"), torch_models.ALL, ids=IDS)
 def test_the_forward_pass_agrees(options, network, rows, tmp_path):
-    run = make_ranker(model=options, epochs=6, train={"dense": {"learning_rate": 0.02}}).fit(rows).run_
+    run = ranker(options, epochs=6, train={"dense": {"learning_rate": 0.02}}).fit(rows).run_
     ids, scenario, _ = encoded(run, rows, tmp_path)
     with torch.no_grad():
         theirs = in_torch(network, options, run, tmp_path / "export")(ids, scenario).numpy()

@@ -7,7 +7,7 @@ from . import mmoe, parts
 
 OPTIONS = {**mmoe.OPTIONS, "preset": "mmoe"}
 NORMS = [{**OPTIONS, "input_norm": kind} for kind in ("layer_norm", "batch_norm", "frozen_affine")]
-MODELS = [*NORMS, {**OPTIONS, "first_order": True}]
+MODELS = [*NORMS, {**OPTIONS, "first_order": True}, {**NORMS[1], "first_order": True}]
 
 
 class InputNorm(nn.Module):
@@ -30,17 +30,14 @@ class InputNorm(nn.Module):
 
 
 class Network(mmoe.Network):
-    """MMoE with either."""
+    """MMoE with either, or both: first-order terms read numbers that are normalised."""
 
     def __init__(self, weights, tables, layout, options):
         super().__init__(weights, tables, layout, options)
         self.norm = InputNorm(weights, options["input_norm"]) if "input_norm" in options else None
-        self.wide = "first_order" in options
+        self.weight = nn.Parameter(weights["first_order.numbers.weight"].clone()) if "first_order" in options else None
 
-    def read(self, ids):
-        x = super().read(ids)
-        return self.norm(x, self.learning) if self.norm else x
-
-    def logits(self, ids, scenario):
-        logits = super().logits(ids, scenario)
-        return logits + self.first_order(ids) if self.wide else logits
+    def logits_of(self, x, ids, scenario):
+        x = self.norm(x, self.learning) if self.norm else x
+        logits = super().logits_of(x, ids, scenario)
+        return logits if self.weight is None else logits + self.first_order(ids, x[:, -self.weight.shape[1] :], self.weight)

@@ -22,11 +22,10 @@ class Network(parts.Network):
         self.gates = nn.ModuleList(Dense(weights, "task.gate", gate, options.get("mmoe_gate_bias", False)) for gate in gates)
         self.towers = nn.ModuleList(Tower(weights, "task.tower", (head,), len(options["tower_units"])) for head in heads)
 
-    def logits(self, ids, scenario):
-        x = self.read(ids)
+    def logits_of(self, x, ids, scenario):
         experts = torch.stack([expert(x) for expert in self.experts], dim=1)
         mixed = [torch.einsum("bk,bkh->bh", torch.softmax(gate(x), dim=1), experts) for gate in self.gates]
         return self.of_own((tower(mixed[head % len(mixed)]) for head, tower in enumerate(self.towers)), scenario)
 
     def forward(self, ids, scenario):
-        return torch.sigmoid(self.logits(ids, scenario))
+        return torch.sigmoid(self.logits_of(self.read(ids), ids, scenario))

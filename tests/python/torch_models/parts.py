@@ -87,23 +87,28 @@ class Norm(nn.Module):
 
 
 class Network(nn.Module):
-    """A model over embeddings of ids. A model of its own says in ``forward`` the probability of each task, ``[rows, tasks]``."""
+    """A model over embeddings of ids, and over numbers. What a model of its own says in ``forward`` are the probabilities of tasks,
+    ``[rows, tasks]``."""
 
     learning = False
 
     def __init__(self, tables, layout):
         super().__init__()
         self.tables = nn.ParameterDict({number: nn.Parameter(table.clone()) for number, table in tables.items()})
-        self.slots = [(slot["feature"], str(slot["table"])) for slot in layout["slots"]]
+        self.slots = [(slot["feature"], str(slot["table"])) for slot in layout["slots"] if "table" in slot]
+        self.numbers = [slot["feature"] for slot in layout["slots"] if "table" not in slot]
         self.scenarios = len(layout["scenarios"])
 
-    def read(self, ids):
-        """The embeddings of a row side by side."""
-        return torch.cat([self.tables[table][ids[feature]] for feature, table in self.slots], dim=1)
+    def read(self, ids, tables=None):
+        """The embeddings of a row side by side, then its numbers."""
+        tables = tables or self.tables
+        embeddings = [tables[table][ids[feature]] for feature, table in self.slots]
+        return torch.cat([*embeddings, *(ids[feature] for feature in self.numbers)], dim=1)
 
-    def first_order(self, ids):
-        """The sum of a weight of each id, for each task."""
-        return sum(self.tables[f"{table}/first_order"][ids[feature]] for feature, table in self.slots)
+    def first_order(self, ids, numbers, weight):
+        """The sum over a row of a weight per id, in tables, and of each number times its own, for each task."""
+        of_ids = sum(self.tables[f"{table}/first_order"][ids[feature]] for feature, table in self.slots)
+        return of_ids + torch.einsum("bn,tno->bt", numbers, weight)
 
     def of_own(self, values, scenario):
         """From one value per scenario and task, scenarios first, those of each row's own scenario: ``[rows, tasks, ..]``."""

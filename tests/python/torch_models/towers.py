@@ -34,10 +34,10 @@ class Network(parts.Network):
     def read_as(self, ids, m, task):
         """What a task of a scenario reads: tables of scenarios are parts of one, in turn."""
         of = f"/{self.tasks[task]}" if self.tables_of_task else ""
-        tables = [(feature, self.tables[f"{table}{of}"]) for feature, table in self.slots]
+        tables = {table: self.tables[f"{table}{of}"] for _, table in self.slots}
         if self.tables_of_scenario:
-            tables = [(feature, table.chunk(self.scenarios)[m]) for feature, table in tables]
-        return torch.cat([table[ids[feature]] for feature, table in tables], dim=1)
+            tables = {name: table.chunk(self.scenarios)[m] for name, table in tables.items()}
+        return self.read(ids, tables)
 
     def forward(self, ids, scenario):
         logits = []
