@@ -65,9 +65,8 @@ class Mixture(nn.Module):
 class Norm(nn.Module):
     """Each group's rows to mean 0 and variance 1: by the batch while learning, which moves what is saved; else by what is saved."""
 
-    def __init__(self, weights, name, momentum=0.1):
+    def __init__(self, weights, name):
         super().__init__()
-        self.momentum = momentum
         self.mean, self.variance = (
             nn.Parameter(weights[f"{name}.{what}"].clone(), requires_grad=False) for what in ("mean", "variance")
         )
@@ -80,8 +79,8 @@ class Norm(nn.Module):
             if learning and len(rows) > 1:
                 mean, variance = rows.mean(dim=0), rows.var(dim=0, unbiased=False)
                 with torch.no_grad():
-                    self.mean[number] += self.momentum * (mean - self.mean[number])
-                    self.variance[number] += self.momentum * (rows.var(dim=0) - self.variance[number])
+                    self.mean[number] += 0.1 * (mean - self.mean[number])
+                    self.variance[number] += 0.1 * (rows.var(dim=0) - self.variance[number])
             out[group == number] = (rows - mean) / (variance + 1e-5).sqrt()
         return out
 

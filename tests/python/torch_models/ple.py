@@ -37,12 +37,12 @@ class Level(nn.Module):
 
     def forward(self, m, of_tasks, path):
         """From what the tasks of a scenario read and what shared experts read, the same for the next level."""
-        shared, all, mixed = [expert(path) for expert in self.shared], [], []
+        shared, specific, mixed = [expert(path) for expert in self.shared], [], []
         for head, x in enumerate(of_tasks, m * len(TASKS)):
             own = [expert(x) for expert in self.specific[head]]
-            all += own
+            specific += own
             mixed.append(mix(self.gates[head], x, own + shared))
-        return mixed, mix(self.paths[m], path, all + shared) if self.paths else None
+        return mixed, mix(self.paths[m], path, specific + shared) if self.paths else None
 
 
 class Network(parts.Network):
@@ -51,9 +51,7 @@ class Network(parts.Network):
     def __init__(self, weights, tables, layout, options):
         super().__init__(tables, layout)
         levels = 1 if options["preset"] == "hinet_flat" else options.get("cgc_levels", 2)
-        self.levels = nn.ModuleList(
-            Level(weights, self.scenarios, options, level, level + 1 == levels) for level in range(levels)
-        )
+        self.levels = nn.ModuleList(Level(weights, self.scenarios, options, level, level + 1 == levels) for level in range(levels))
         heads = range(self.scenarios * len(TASKS))
         self.towers = nn.ModuleList(Tower(weights, "task.tower", (head,), len(options["tower_units"])) for head in heads)
 

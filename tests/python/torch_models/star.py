@@ -34,8 +34,8 @@ class Network(parts.Network):
 
     def auxiliary(self, x, scenario):
         e = self.embedding[scenario]
-        parts = zip(self.of_row, self.of_scenario, self.out)
-        return torch.cat([out(torch.relu(of_row(x) + of_scenario(e))) for of_row, of_scenario, out in parts], dim=1)
+        layers = zip(self.of_row, self.of_scenario, self.out)
+        return torch.cat([out(torch.relu(of_row(x) + of_scenario(e))) for of_row, of_scenario, out in layers], dim=1)
 
     def forward(self, ids, scenario):
         x = self.norm(self.read(ids), scenario, self.learning)
