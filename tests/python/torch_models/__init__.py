@@ -4,7 +4,29 @@ A model is one file: ``MODELS`` are options of ours, small but for none at its d
 same in PyTorch (see ``parts.Network``). ``test_parity.py`` runs over all of them.
 """
 
-from . import adasparse, aesm2, aitm, cross_stitch, dbmtl, escm2, esmm, generated, hinet, m3oe, pepnet, sarnet, snr
+from . import (
+    adasparse,
+    aesm2,
+    aitm,
+    cross_stitch,
+    dbmtl,
+    escm2,
+    esmm,
+    generated,
+    hinet,
+    hmoe,
+    inputs,
+    logistic,
+    m3oe,
+    mmoe,
+    pepnet,
+    ple,
+    sarnet,
+    snr,
+    star,
+    towers,
+)
 
-FILES = (hinet, esmm, escm2, aitm, cross_stitch, dbmtl, snr, pepnet, sarnet, adasparse, generated, m3oe, aesm2)
+BASELINES = (towers, logistic, mmoe, inputs, ple, hmoe, star)
+FILES = (hinet, *BASELINES, esmm, escm2, aitm, cross_stitch, dbmtl, snr, pepnet, sarnet, adasparse, generated, m3oe, aesm2)
 ALL = [(options, file.Network) for file in FILES for options in file.MODELS]

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from . import parts
-from .parts import TASKS, Dense, Mlp, Tower
+from .parts import TASKS, Dense, Mlp, Norm, Tower
 
 M2M = {
     "preset": "m2m", "m2m_scenario_dim": 4, "m2m_known_units": [5], "experts": 3, "expert_units": [9, 6], "m2m_task_dim": 3,
@@ -99,30 +99,6 @@ class Apg(Towers):
         return self.score([h] * len(TASKS))
 
 
-class Norm(nn.Module):
-    """Normalisation of each scenario's rows: by the batch while learning, which moves what is saved; else by what is saved."""
-
-    def __init__(self, weights, name):
-        super().__init__()
-        self.gain, self.bias = (nn.Parameter(weights[f"{name}.{what}"].clone()) for what in ("gain", "bias"))
-        self.mean, self.variance = (
-            nn.Parameter(weights[f"{name}.{what}"].clone(), requires_grad=False) for what in ("mean", "variance")
-        )
-
-    def forward(self, x, scenario, learning):
-        out = torch.empty_like(x)
-        for m in range(len(self.gain)):
-            rows = x[scenario == m]
-            mean, variance = self.mean[m], self.variance[m]
-            if learning and len(rows) > 1:
-                mean, variance = rows.mean(dim=0), rows.var(dim=0, unbiased=False)
-                with torch.no_grad():
-                    self.mean[m] += 0.1 * (mean - self.mean[m])
-                    self.variance[m] += 0.1 * (rows.var(dim=0) - self.variance[m])
-            out[scenario == m] = (rows - mean) / (variance + 1e-5).sqrt() * self.gain[m] + self.bias[m]
-        return out
-
-
 class Cell(nn.Module):
     """What an adapter adds to h: through U I V and back, normalised."""
 
@@ -131,17 +107,17 @@ class Cell(nn.Module):
         self.down_u, self.down_v = Dense(weights, f"{name}.down_u", (), False), Dense(weights, f"{name}.down_v", ())
         self.up_u, self.up_v = (Dense(weights, f"{name}.{part}", (), False) for part in ("up_u", "up_v"))
         self.norm = Norm(weights, f"{name}.norm")
+        self.gain, self.bias = (nn.Parameter(weights[f"{name}.norm.{what}"].clone()) for what in ("gain", "bias"))
 
     def forward(self, h, core, scenario, learning):
         times_core = lambda x: torch.einsum("bi,bij->bj", x, core)
         down = torch.sigmoid(self.down_v(times_core(self.down_u(h))))
-        return self.norm(self.up_v(times_core(self.up_u(down))), scenario, learning)
+        added = self.norm(self.up_v(times_core(self.up_u(down))), scenario, learning)
+        return added * self.gain[scenario] + self.bias[scenario]
 
 
 class Hamur(Towers):
     """A network per scenario with adapter cells."""
-
-    learning = False
 
     def __init__(self, weights, tables, layout, options):
         super().__init__(weights, tables, layout, options)
@@ -160,12 +136,6 @@ class Hamur(Towers):
             h = torch.relu(torch.stack([layer(h) for layer in layers])[scenario, torch.arange(len(x))])
             h = h + cell(h, core, scenario, self.learning)
         return self.score([h] * len(TASKS))
-
-    def loss(self, *batch):
-        self.learning = True
-        loss = super().loss(*batch)
-        self.learning = False
-        return loss
 
 
 def Network(weights, tables, layout, options):

@@ -15,12 +15,8 @@ class Network(parts.Network):
     def __init__(self, weights, tables, layout, options):
         super().__init__(tables, layout)
         self.gain, self.bias = (nn.Parameter(weights[f"scenario.transform.{name}"].clone()) for name in ("gain", "bias"))
-        # The first layers of a scenario's experts lie side by side.
-        weights, count = dict(weights), options["scenario_experts"]
-        first = weights["scenario.specific.0.weight"]
-        weights["scenario.specific.0.weight"] = first.unflatten(2, (count, -1)).transpose(1, 2)
-        weights["scenario.specific.0.bias"] = weights["scenario.specific.0.bias"].unflatten(1, (count, -1))
-        layers = len(options["units"])
+        count, layers = options["scenario_experts"], len(options["units"])
+        weights = parts.apart(weights, "scenario.specific", count)
         shared = [Mlp(weights, "scenario.shared", (k,), layers) for k in range(options["shared_experts"])]
         self.mixtures = nn.ModuleList(
             Mixture(
