@@ -18,6 +18,7 @@ except ImportError:
 
 import torch_models
 from safetensors.torch import load_file
+from torch_models import crossing
 from torch_models.snr import step_seed
 
 STEPS, BATCH, RATE, SEED = 20, 128, 0.5, 11
@@ -47,22 +48,34 @@ def encoded(run, frame, folder):
     path = folder / "encoded.parquet"
     run.encode_file(frame, path)
     table = pyarrow.parquet.read_table(path)
-    columns = {name: torch.tensor(numpy.array(table[name].to_pylist())) for name in table.column_names}
+    columns = {name: torch.tensor(padded(table[name].to_pylist())) for name in table.column_names}
     labels = torch.tensor(frame[["is_click", "is_like"]].to_numpy(), dtype=torch.float64)
     return columns, columns.pop("scenario"), labels
 
 
+def padded(values):
+    """Values as an array; lists of ids as wide as the longest, -1 where one has no more."""
+    if not isinstance(values[0], list) or values[0] and isinstance(values[0][0], float):
+        return numpy.array(values)
+    width = max(map(len, values))
+    return numpy.array([ids + [-1] * (width - len(ids)) for ids in values])
+
+
 @pytest.fixture(scope="module")
 def rows():
-    """Rows with a number beside the ids, missing here and there."""
+    """Rows with a number beside the ids, missing here and there, and two lists as long as each other."""
     draw = numpy.random.default_rng(6)
     height = draw.normal(170, 10, STEPS * BATCH)
-    return make_frame(STEPS * BATCH, seed=5).assign(height=numpy.where(draw.random(len(height)) < 0.1, numpy.nan, height))
+    height = numpy.where(draw.random(len(height)) < 0.1, numpy.nan, height)
+    counts = draw.integers(0, crossing.LENGTH + 2, len(height))
+    before, kinds = ([list(draw.integers(0, ids, count)) for count in counts] for ids in (30, 5))
+    return make_frame(STEPS * BATCH, seed=5).assign(height=height, before=before, before_kinds=kinds)
 
 
 def ranker(options, **changes):
     """That of a model over them."""
-    return make_ranker(model=options, features=[*FEATURES, NUMBER], **changes)
+    lists = crossing.FEATURES if "sequence" in options else []
+    return make_ranker(model=options, features=[*FEATURES, NUMBER, *lists], **changes)
 
 
 def fit(rows, options, rate, **train):

@@ -28,7 +28,7 @@ use self::feature::{Feature, Table};
 use self::json::Fitted;
 use self::task::Task;
 use crate::work::Work;
-use crate::{Batch, DataError, Layout, Rows, SchemaConfig, Source};
+use crate::{Batch, DataError, FeatureConfig, Layout, Rows, SchemaConfig, Source, TaskSpec, UnknownScenario};
 
 /// Turns raw rows into a [`Batch`]: categories into rows of tables, numbers into buckets or scaled numbers, scenarios into ids.
 /// Fitted on train alone; saved as versioned JSON.
@@ -163,6 +163,23 @@ impl Encoder {
     /// All that encoded rows depend on, as text: encoders with the same one give the same rows.
     pub(crate) fn rules(&self) -> String {
         json::rules(self)
+    }
+
+    /// What the config alone says of the layout, before train is seen: all features, tables without values, one scenario.
+    ///
+    /// # Errors
+    /// [`DataError::Config`] for features that contradict one another.
+    pub fn layout_of(features: &[FeatureConfig], tasks: Vec<TaskSpec>) -> Result<Layout, DataError> {
+        let draft = draft::Draft::new(features)?;
+        Ok(Layout {
+            tables: draft.tables.iter().map(Table::spec).collect(),
+            slots: draft.features.iter().map(Feature::slot).collect(),
+            sequences: feature::sequences(&draft.features),
+            scenarios: vec![String::new()],
+            scenario_rows: vec![1],
+            tasks,
+            unknown: UnknownScenario::Error,
+        })
     }
 
     /// Derives the layout.

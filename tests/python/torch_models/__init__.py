@@ -9,6 +9,7 @@ from . import (
     aesm2,
     aitm,
     cross_stitch,
+    crossing,
     dbmtl,
     escm2,
     esmm,
@@ -27,6 +28,6 @@ from . import (
     towers,
 )
 
-BASELINES = (towers, logistic, mmoe, inputs, ple, hmoe, star)
+BASELINES = (towers, logistic, mmoe, inputs, crossing, ple, hmoe, star)
 FILES = (hinet, *BASELINES, esmm, escm2, aitm, cross_stitch, dbmtl, snr, pepnet, sarnet, adasparse, generated, m3oe, aesm2)
 ALL = [(options, file.Network) for file in FILES for options in file.MODELS]

@@ -1,6 +1,6 @@
 //! The table `[model]`: a preset with options beside it, or the two slots themselves.
 
-use hinet_data::{FeatureConfig, Layout, Slot, TaskConfig, TaskSpec, UnknownScenario};
+use hinet_data::{Encoder, FeatureConfig, TaskConfig, TaskSpec};
 use hinet_model::{ModelConfig, ModelError, ScenarioLayerConfig, TaskLayerConfig, zoo};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde_json::{Map, Value as Json, json};
@@ -74,17 +74,9 @@ pub(super) fn check(
     tasks: &[TaskConfig],
     features: &[FeatureConfig],
 ) -> Result<(), (String, String)> {
-    // Only the options are in question here, so the data is the simplest there is that has these names.
-    let columns = features.iter().flat_map(FeatureConfig::columns);
-    let layout = Layout {
-        sequences: Vec::new(),
-        tables: Vec::new(),
-        slots: columns.map(|column| Slot::Dense { feature: column.to_owned(), width: 1 }).collect(),
-        scenarios: vec![String::new()],
-        scenario_rows: vec![1],
-        tasks: tasks.iter().map(|task| TaskSpec { weight: task.weight, ..TaskSpec::new(&task.name) }).collect(),
-        unknown: UnknownScenario::Error,
-    };
+    let tasks = tasks.iter().map(|task| TaskSpec { weight: task.weight, ..TaskSpec::new(&task.name) });
+    // Features that contradict one another are told by what reads them.
+    let Ok(layout) = Encoder::layout_of(features, tasks.collect()) else { return Ok(()) };
     config.check(&layout).map_err(|error| (join("model", key_of(&error)), message_of(&error)))
 }
 

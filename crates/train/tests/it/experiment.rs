@@ -337,6 +337,24 @@ fn what_does_not_fit_together_is_refused_with_its_place() {
 }
 
 #[test]
+fn what_stands_before_the_layers_is_held_to_the_features_without_any_data() {
+    let list = "kind = \"sequence\"\ntable = \"items\"";
+    let text = FULL.replacen("kind = \"multi\"\npooling = \"sum\"", list, 1);
+    let with = |model: &str| read(&text.replacen("preset = \"hinet\"", &format!("preset = \"hinet\"\n{model}"), 1));
+    let model = with("fm = true\nsequence = [{ feature = \"tags\", target = [\"item_id\"] }]").unwrap().model;
+    assert_eq!((model.fm, model.sequence[0].units.as_slice()), (true, &[36][..]));
+    let refused = |model: &str| problems(with(model))[0].to_string();
+    let found = refused("sequence = [{ feature = \"tag\" }]");
+    let expected = "conf/shop.toml:44:12: `model.sequence.feature`: expected a feature of kind \"sequence\" that goes along no \
+                    other (tags), found `tag`";
+    assert!(found.starts_with(expected), "{found}");
+    let found = refused("sequence = [{ feature = \"tags\", target = [\"price\", \"item_id\"] }]");
+    assert!(found.contains("`model.sequence.target`: expected none, or a feature for each of tags"), "{found}");
+    let found = refused("sequence = [{ feature = \"tags\", unit = [3] }]");
+    assert!(found.contains("unit"), "{found}");
+}
+
+#[test]
 fn a_file_of_a_newer_version_is_refused_whatever_else_it_says() {
     let found = problems(read("config_version = 2\nnew = true"));
     assert_eq!(found.len(), 1);
