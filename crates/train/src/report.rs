@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | `files` | reads the files of a run folder |
 //! | `train` | the page of a run: title, facts, table of cells |
-//! | `curves`, `reliability`, `inside`, `cost` | its sections |
+//! | `curves`, `warm`, `reliability`, `inside`, `cost` | its sections |
 //! | `comparison`, `forest` | the page of a comparison |
 //! | `heat`, `chart`, `table` | what pages are made of: plain data with numbers already written out |
 //! | `format` | numbers as text |
@@ -28,6 +28,7 @@ mod palette;
 mod reliability;
 mod table;
 mod train;
+mod warm;
 
 use minijinja::value::Serde;
 use minijinja::{AutoEscape, Environment};

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 
 use hinet_data::{Batch, Column, Encoder, Need, Seed, Source, in_order};
-use hinet_model::{Model, Origin};
+use hinet_model::{Model, ModelConfig, Origin};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 
@@ -78,10 +78,8 @@ impl WarmStart<'_> {
         let run = Run::open(&config.run)?;
         let (there, here) = (&run.artefact.model.config, &experiment.model);
         // How tables are drawn at first plays no part any more.
-        let same = there.scenario == here.scenario
-            && there.task == here.task
-            && (there.input_norm, there.tables, there.first_order) == (here.input_norm, here.tables, here.first_order);
-        if same {
+        let same = ModelConfig { embedding: here.embedding.clone(), ..there.clone() };
+        if same == *here {
             return Ok(Some(WarmStart { config, run }));
         }
         let problem = "its model is another than that of this experiment: give `[model]` as its config.toml has it";

@@ -65,6 +65,7 @@ impl Curves {
             panels.extend(loss_panel(files, &evaluations, task, best));
             panels.extend(auc_panel(&evaluations, &part, task, best));
         }
+        panels.extend(factor_panel(files, best));
         let sparks = if evaluations.len() > 1 { sparks(&evaluations, &tasks, best) } else { Vec::new() };
         let note = "Upright: the step whose weights were kept. Losses of train are means between log lines.".to_owned();
         Curves { note, part, panels, tasks, sparks }
@@ -73,7 +74,7 @@ impl Curves {
 
 fn loss_panel(files: &Files, evaluations: &[Seen<'_>], task: &str, best: Option<u64>) -> Option<Chart> {
     let losses = files.history.iter().filter_map(|line| match line {
-        Line::Loss { step, losses } => Some((*step as f64, (*losses.get(task)?)?)),
+        Line::Loss { step, losses, .. } => Some((*step as f64, (*losses.get(task)?)?)),
         Line::Evaluation { .. } | Line::Warning { .. } | Line::Other => None,
     });
     let train = thinned(losses.collect());
@@ -94,6 +95,28 @@ fn loss_panel(files: &Files, evaluations: &[Seen<'_>], task: &str, best: Option<
     let series: Vec<Series> = series.into_iter().filter(|line| !line.points.is_empty()).collect();
     let note = if above { "the first steps lie above" } else { "" };
     panel(format!("{task}, log loss"), note.to_owned(), series, best)
+}
+
+/// What each objective weighed, where `[train.weighting]` moves that.
+fn factor_panel(files: &Files, best: Option<u64>) -> Option<Chart> {
+    let lines = files.history.iter().filter_map(|line| match line {
+        Line::Loss { step, weights, .. } => Some((*step as f64, weights)),
+        Line::Evaluation { .. } | Line::Warning { .. } | Line::Other => None,
+    });
+    let lines: Vec<_> = lines.collect();
+    let objectives: Vec<&String> = lines.first()?.1.keys().collect();
+    let named = objectives.len() <= KINDS;
+    let series = objectives.iter().enumerate().map(|(number, objective)| {
+        let points = lines.iter().filter_map(|(step, weights)| Some((*step, *weights.get(*objective)?)));
+        Series {
+            name: (*objective).clone(),
+            class: if named { format!("c{}", number + 1) } else { "faint".to_owned() },
+            label: named.then(|| format!("t{}", number + 1)),
+            points: thinned(points.collect()),
+        }
+    });
+    let note = if named { String::new() } else { format!("thin: the {} objectives", objectives.len()) };
+    panel("factors of the losses".to_owned(), note, series.collect(), best)
 }
 
 fn auc_panel(evaluations: &[Seen<'_>], part: &str, task: &str, best: Option<u64>) -> Option<Chart> {

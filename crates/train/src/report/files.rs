@@ -23,8 +23,13 @@ pub(super) struct Files {
 #[derive(Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub(super) enum Line {
-    /// Mean losses since the last such line.
-    Loss { step: u64, losses: BTreeMap<String, Option<f64>> },
+    /// Mean losses since the last such line, and mean factors of the objectives where they move.
+    Loss {
+        step: u64,
+        losses: BTreeMap<String, Option<f64>>,
+        #[serde(default)]
+        weights: BTreeMap<String, f64>,
+    },
     /// An evaluation while training.
     Evaluation { step: u64, part: String, metrics: SplitMetrics },
     /// Something the user should know.

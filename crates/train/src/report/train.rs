@@ -11,6 +11,7 @@ use super::heat::{self, Heat};
 use super::inside::Inside;
 use super::reliability::Diagrams;
 use super::table::{self, Column, Table};
+use super::warm::Warm;
 use super::{Fact, Head, Section};
 use crate::metrics::{Cell, SplitMetrics};
 
@@ -20,6 +21,7 @@ pub(super) struct Page {
     head: Head,
     cells: Cells,
     curves: Curves,
+    warm: Option<Warm>,
     reliability: Option<Diagrams>,
     inside: Option<Inside>,
     cost: Cost,
@@ -43,6 +45,7 @@ impl Page {
         Page {
             cells: files.main_split().map(|(name, split)| Cells::of(files, name, split)).unwrap_or_default(),
             curves: Curves::of(files),
+            warm: files.metrics.warm_start().map(|warm| Warm::of(&warm)),
             reliability: Diagrams::of(files),
             cost: Cost::of(files),
             config: files.config.clone(),
@@ -85,14 +88,15 @@ fn head(files: &Files, inside: Option<&Inside>) -> Head {
         subtitle: subtitle.join(" · "),
         facts: facts(files),
         look: warned.chain(files.inspection.iter().flat_map(|seen| seen.warnings.iter().cloned())).collect(),
-        sections: sections(inside),
+        sections: sections(inside, files.metrics.warm_start().is_some()),
     }
 }
 
-fn sections(inside: Option<&Inside>) -> Vec<Section> {
+fn sections(inside: Option<&Inside>, is_warm: bool) -> Vec<Section> {
     let sections = [
         ("cells", "Cells", true),
         ("curves", "Learning curves", true),
+        ("warm", "Taken over", is_warm),
         ("reliability", "Reliability", true),
         ("inside", "Attention and gates", inside.is_some()),
         ("experts", "Expert use", inside.is_some_and(Inside::has_experts)),

@@ -166,6 +166,20 @@ fn a_finished_run_whose_page_is_gone_gets_it_back_when_it_is_resumed() {
 }
 
 #[test]
+fn factors_of_the_losses_are_drawn_where_they_move_and_only_there() {
+    let shop = Shop::new();
+    for (kind, drawn) in [("uncertainty", true), ("fixed", false)] {
+        let out = shop.path(kind);
+        let set = format!("{{ kind = \"{kind}\" }}");
+        fit_quietly(&shop.experiment(&[("train.weighting", &set)]), &out, false).unwrap();
+        let page = page(&out);
+        assert_stands_alone(&page);
+        assert_eq!(page.contains("factors of the losses"), drawn, "{kind}");
+        assert!(!page.contains("id=\"warm\""), "nothing was taken over");
+    }
+}
+
+#[test]
 fn a_run_without_valid_and_test_has_a_page_too() {
     let shop = Shop::new();
     let out = shop.path("run");

@@ -52,6 +52,11 @@ fn old_scenarios_keep_their_numbers_and_a_new_one_learns() {
     let losses = start["losses"].as_object().unwrap();
     let least = losses.iter().min_by(|a, b| a.1.as_f64().unwrap().total_cmp(&b.1.as_f64().unwrap())).unwrap();
     assert_eq!(start["like"].as_str().unwrap(), least.0);
+    let page = std::fs::read_to_string(out.join("report.html")).unwrap();
+    let new = page.split_once("id=\"new\"").unwrap().1.split_once("</table>").unwrap().0;
+    assert!(new.contains("search") && new.contains(&format!(">{}<", least.0)), "{new}");
+    let old = page.split_once("id=\"old\"").unwrap().1.split_once("</table>").unwrap().0;
+    assert_eq!(old.matches("<th scope=\"row\">").count(), 4, "a line for each old cell: {old}");
 }
 
 #[test]
