@@ -106,8 +106,8 @@ impl Before<'_> {
                 layout.slots.iter().position(|slot| slot.feature() == name).map(|slot| places[slot].clone())
             });
             let target: Vec<Value> = target.map(|columns| r.graph.slice(x, columns.start, columns.len())).collect();
-            let from = attention::From { x, start, owner: self.owner(r) };
-            let lists = attention::record(attention, sequence, (r, from), &target);
+            let placed = attention::Placed { x, start, owner: self.owner(r) };
+            let lists = attention::record(attention, sequence, (r, placed), &target);
             for (&slot, &list) in sequence.slots.iter().zip(&lists) {
                 places[slot] = end..end + r.width(list);
                 end = places[slot].end;

@@ -87,9 +87,9 @@ impl AttentionConfig {
     }
 }
 
-/// What stands before the layers: the dense input, where the columns of the sequence begin, and who owns the network.
+/// The columns of a sequence: of what input, from which on, and who owns the network that reads them.
 #[derive(Clone, Copy)]
-pub(super) struct From {
+pub(super) struct Placed {
     pub(super) x: Value,
     pub(super) start: usize,
     pub(super) owner: Owner,
@@ -103,19 +103,19 @@ pub(super) struct From {
 pub(super) fn record(
     config: &AttentionConfig,
     sequence: &Sequence,
-    (r, from): (&mut Recorder<'_>, From),
+    (r, placed): (&mut Recorder<'_>, Placed),
     targets: &[Value],
 ) -> Vec<Value> {
     let (layout, length) = (r.layout(), sequence.length);
-    let mut start = from.start;
+    let mut start = placed.start;
     let mut take = |r: &mut Recorder<'_>, width: usize| {
         start += width;
-        r.graph.slice(from.x, start - width, width)
+        r.graph.slice(placed.x, start - width, width)
     };
     let widths: Vec<usize> = sequence.slots.iter().map(|&slot| layout.slot_width(&layout.slots[slot])).collect();
     let keys: Vec<Value> = widths.iter().map(|width| take(r, width * length)).collect();
     let present = take(r, length);
-    let attention = Attention { config, length, owner: from.owner };
+    let attention = Attention { config, length, owner: placed.owner };
     let weights = attention.weights(r, &keys, targets, present);
     let lists = keys.into_iter().zip(widths);
     lists.map(|(keys, width)| r.graph.mixture(weights, vec![blocks(keys, 0..length)], width)).collect()
