@@ -102,7 +102,6 @@ impl ModelConfig {
 
     /// What stands between the features and the layers.
     fn check_input(&self, layout: &Layout) -> Result<(), ModelError> {
-        self.cross.check()?;
         if self.cross.layers > 0 && !self.task.reads_layers() {
             return Err(bad("cross.layers", self.cross.layers.to_string(), "0: this model has no layers"));
         }
@@ -110,17 +109,25 @@ impl ModelConfig {
             check_fm(self, layout)?;
         }
         for (place, attention) in self.sequence.iter().enumerate() {
-            attention.check(layout)?;
-            let feature = &attention.feature;
+            attention.check(layout, place)?;
+            let (feature, key) = (&attention.feature, format!("sequence.{place}.feature"));
             if self.sequence[..place].iter().any(|other| other.feature == *feature) {
-                return Err(bad("sequence.feature", format!("`{feature}` twice"), "each sequence once"));
+                return Err(bad(&key, format!("`{feature}` twice"), "each sequence once"));
             }
             if self.tables.per_task() || !self.task.reads_layers() {
                 let expected = "a model whose tasks share embeddings: this one reads sequences pooled";
-                return Err(bad("sequence.feature", format!("`{feature}`"), expected));
+                return Err(bad(&key, format!("`{feature}`"), expected));
             }
         }
-        Ok(())
+        self.cross.check(self.dense_width(layout))
+    }
+
+    /// Columns of what the layers read, in one copy: each list of a sequence is one embedding there.
+    fn dense_width(&self, layout: &Layout) -> usize {
+        let columns = self.columns(layout);
+        let lists = columns.sequences.iter().flat_map(|sequence| &sequence.slots);
+        columns.deep(layout) / columns.copies(layout)
+            + lists.map(|&slot| layout.slot_width(&layout.slots[slot])).sum::<usize>()
     }
 
     /// What the model reads of the features.

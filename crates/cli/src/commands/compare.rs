@@ -82,9 +82,11 @@ fn planned(arguments: &CompareArguments, config: &Path, talk: Talk) -> anyhow::R
     let base = Experiment::load(config, &arguments.sets)?;
     let names = named(&arguments.models, talk)?;
     let models = names.iter().map(|model| Experiment::load_model(config, &arguments.sets, model));
+    let models = models.collect::<Result<Vec<_>, _>>()?;
+    read_alike(&names, &models, talk);
     let fresh = || RunFolder::fresh_path(Path::new("runs"), &format!("{}-compare", base.name));
     Ok(CompareRuns {
-        models: models.collect::<Result<_, _>>()?,
+        models,
         seeds: (0..arguments.seeds).map(|n| base.train.seed.wrapping_add(n)).collect(),
         out: arguments.out.clone().unwrap_or_else(fresh),
         resume: arguments.resume,
@@ -115,6 +117,27 @@ fn named(typed: &[String], talk: Talk) -> anyhow::Result<Vec<String>> {
         names.extend(files.iter().map(|path| path.display().to_string()));
     }
     Ok(names)
+}
+
+/// Says where what stands before the layers differs: a preset beside the config's own starts from its own defaults.
+fn read_alike(names: &[String], models: &[Experiment], talk: Talk) {
+    let parts = |model: &Experiment| {
+        let model = &model.model;
+        let there = [model.fm, model.cross.layers > 0, !model.sequence.is_empty()];
+        let parts = ["fm", "cross", "sequence"].into_iter().zip(there).filter(|(_, there)| *there);
+        parts.map(|(part, _)| part).collect::<Vec<_>>()
+    };
+    let read: Vec<Vec<&str>> = models.iter().map(parts).collect();
+    let Some(other) = read.iter().position(|parts| *parts != read[0]) else { return };
+    let told = |parts: &[&str]| if parts.is_empty() { "none".to_owned() } else { parts.join(", ") };
+    talk.say(format_args!(
+        "warning: models differ before the layers: `{}` has {}, `{}` {} of fm, cross and sequence; [compare.models] gives \
+         each its own",
+        names[0],
+        told(&read[0]),
+        names[other],
+        told(&read[other]),
+    ));
 }
 
 /// Refuses a folder of tuned models in which one has not ended, and says where some had more trials than others.

@@ -33,6 +33,22 @@ fn a_comparison_shows_every_model_and_writes_what_it_found() {
 }
 
 #[test]
+fn models_of_which_one_crosses_features_are_told_apart() {
+    let place = Place::with_data();
+    let options = "--models hinet,towers --seeds 1 --draws 100 --threads 2 --set train.epochs=1";
+    let told = |sets: &str| {
+        let output = place.run(&format!("compare hinet.toml --out both{} {options} {sets}", sets.len()));
+        assert!(output.status.success());
+        String::from_utf8(output.stderr).expect("text")
+    };
+    let crossed = told("--set model.cross.layers=1");
+    let expected =
+        "warning: models differ before the layers: `hinet` has cross, `towers` none of fm, cross and sequence";
+    assert!(crossed.contains(expected), "{crossed}");
+    assert!(!told("").contains("before the layers"));
+}
+
+#[test]
 fn numbers_of_a_comparison_are_those_of_its_runs() {
     let place = Place::with_data();
     place.succeeds(&format!("compare hinet.toml --out both {OPTIONS}"));

@@ -99,7 +99,10 @@ impl Published for AliCcp {
             let mut lines = commons.lines()?;
             while let Some(line) = lines.next()? {
                 let key = line.bytes.split(|byte| *byte == b',').next().unwrap_or_default();
-                join.push_right(key, line)?;
+                // Those that no sample refers to, too.
+                if sink.allow(common_features(line))?.is_some() {
+                    join.push_right(key, line)?;
+                }
             }
             self.part(*part, join, sink)?;
         }
@@ -180,6 +183,15 @@ fn cut(bytes: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     Some((&bytes[..place], &bytes[place + 1..]))
 }
 
+/// The features of a line of common features.
+fn common_features(line: Line<'_>) -> Result<Features, DataError> {
+    let mut values = line.bytes.splitn(3, |byte| *byte == b',').skip(1);
+    match (values.next(), values.next()) {
+        (Some(count), Some(list)) => Features::read(line.at, count, list),
+        _ => Err(line.at.bad_line("it is cut short: expected a key, a count and a list of features")),
+    }
+}
+
 /// Reads the common features of a pair, unless they were those of the pair before.
 fn read_common(pair: Pair<'_>, last: &mut (Vec<u8>, Features)) -> Result<(), DataError> {
     if !last.0.is_empty() && last.0 == pair.key {
@@ -188,12 +200,8 @@ fn read_common(pair: Pair<'_>, last: &mut (Vec<u8>, Features)) -> Result<(), Dat
     let common = pair.right.ok_or_else(|| {
         pair.left.at.bad_field("common_feature_index", pair.key, "a key of the file of common features")
     })?;
-    let mut values = common.bytes.splitn(3, |byte| *byte == b',').skip(1);
-    let (Some(count), Some(list)) = (values.next(), values.next()) else {
-        return Err(common.at.bad_line("it is cut short: expected a key, a count and a list of features"));
-    };
     last.0.clear();
-    last.1 = Features::read(common.at, count, list)?;
+    last.1 = common_features(common)?;
     last.0.extend_from_slice(pair.key);
     Ok(())
 }

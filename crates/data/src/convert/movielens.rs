@@ -140,6 +140,10 @@ impl MovieLens {
     /// Titles are in an old encoding and may hold anything, so they are stepped over as bytes.
     fn genres<'a>(&self, line: Line<'a>) -> Result<Vec<&'a str>, DataError> {
         if self.edition == Edition::Million {
+            // A title may hold the separator.
+            if line.bytes.windows(2).filter(|pair| *pair == b"::").count() < 2 {
+                return Err(line.at.bad_line("it is cut short: expected an id, a title and genres"));
+            }
             let start = line.bytes.windows(2).rposition(|pair| pair == b"::").map_or(0, |place| place + 2);
             let genres = line.at.some_text("genres", &line.bytes[start..])?;
             return Ok(genres.split('|').filter(|genre| !genre.is_empty()).collect());
@@ -182,6 +186,9 @@ impl Published for MovieLens {
     }
 
     fn rows(&self, _scratch: &Path, sink: &mut Sink<'_>) -> Result<(), DataError> {
+        // Those that no rating refers to, too.
+        self.users.lines().try_for_each(|line| sink.allow(self.user(line)).map(drop))?;
+        self.movies.lines().try_for_each(|line| sink.allow(self.genres(line)).map(drop))?;
         for (file, recorded) in &self.ratings {
             let mut lines = file.lines()?;
             while let Some(line) = lines.next()? {

@@ -26,6 +26,13 @@ impl Side {
         Ok(side)
     }
 
+    /// All lines, in the order of the file.
+    pub(super) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
+        let mut lines: Vec<&(u64, Box<[u8]>)> = self.lines.values().collect();
+        lines.sort_unstable_by_key(|(line, _)| *line);
+        lines.into_iter().map(|(line, bytes)| Line { at: At { file: &self.path, line: *line }, bytes })
+    }
+
     /// The line with this key.
     pub(super) fn get(&self, key: i64) -> Option<Line<'_>> {
         let (line, bytes) = self.lines.get(&key)?;

@@ -121,10 +121,13 @@ impl Encode<'_> {
             let Some(list) = feature.along() else { continue };
             let place = features.iter().position(|feature| feature.column == list);
             let items = place.map_or(&[][..], |place| &columns[place].0.items);
-            let Some(row) = encoded.items.iter().zip(items).position(|(beside, items)| beside != items) else {
-                continue;
+            // A row without items has one that is missing.
+            let differ = |(beside, items): (&u32, &u32)| (*beside).max(1) != (*items).max(1);
+            let Some(row) = encoded.items.iter().zip(items).position(differ) else { continue };
+            let found = match encoded.items[row] {
+                1 => "1 item".to_owned(),
+                count => format_args!("{count} items").to_string(),
             };
-            let found = format_args!("{} items", encoded.items[row]).to_string();
             let expected = format!("as many as in `{list}`, {}", items[row]);
             return Err(refused(&Refusal::new(row, found, expected), &feature.column, self.rows));
         }

@@ -1,8 +1,9 @@
 //! An encoder that knows more: for a model that goes on from another one.
 
 use super::Encoder;
-use super::feature::Ids;
+use super::feature::{Feature, Ids, Rule};
 use super::json::{MAX_SCENARIOS, Scenario};
+use super::number::Scale;
 use super::vocabulary::Vocabulary;
 use crate::{DataError, UnknownScenario};
 
@@ -13,16 +14,20 @@ impl Encoder {
     /// # Errors
     /// [`DataError::Config`] if `newer` was not made by the same schema, or there are too many scenarios.
     pub fn grown(&self, newer: &Encoder) -> Result<Encoder, DataError> {
-        let same = |encoder: &Encoder| {
-            let features: Vec<String> = encoder.fitted.features.iter().map(|feature| feature.column.clone()).collect();
-            let tables: Vec<String> = encoder.fitted.tables.iter().map(|table| table.name.clone()).collect();
-            (features, tables, encoder.fitted.tasks.clone(), encoder.fitted.scenario.column.clone())
+        let features = |encoder: &Encoder| encoder.fitted.features.iter().map(unfitted).collect::<Vec<_>>();
+        let (before, now) = (features(self), features(newer));
+        let schema = |encoder: &Encoder, features: &[Feature]| {
+            let columns: Vec<String> = features.iter().map(|feature| feature.column.clone()).collect();
+            let tables = encoder.fitted.tables.iter().map(|table| (table.name.clone(), table.dim, kind_of(&table.ids)));
+            let tables: Vec<_> = tables.collect();
+            (columns, tables, encoder.fitted.tasks.clone(), encoder.fitted.scenario.column.clone())
         };
-        if same(self) != same(newer) {
-            return Err(DataError::config(
-                "feature",
-                "features, tasks or the scenario's column are others than before",
-            ));
+        if schema(self, &before) != schema(newer, &now) {
+            let problem = "features, their tables, tasks or the scenario's column are others than before";
+            return Err(DataError::config("feature", problem));
+        }
+        if let Some((_, now)) = before.iter().zip(&now).find(|(before, now)| before != now) {
+            return Err(DataError::config("feature", format!("column `{}` has another rule than before", now.column)));
         }
         let mut fitted = self.fitted.clone();
         fitted.scenario = scenario(&self.fitted.scenario, &newer.fitted.scenario)?;
@@ -36,6 +41,26 @@ impl Encoder {
         fitted.user.clone_from(user);
         fitted.request.clone_from(request);
         Ok(Encoder { labels: newer.labels.clone(), ..Encoder::new(fitted, newer.tasks.clone()) })
+    }
+}
+
+/// A feature without what it learnt of train.
+fn unfitted(feature: &Feature) -> Feature {
+    let mut feature = feature.clone();
+    match &mut feature.rule {
+        Rule::Bucket { boundaries, .. } => boundaries.clear(),
+        Rule::Number { scale: Scale::Standard { mean, deviation }, .. } => (*mean, *deviation) = (0.0, 0.0),
+        Rule::Number { .. } | Rule::Category { .. } | Rule::Bag(_) | Rule::Vector { .. } => {}
+    }
+    feature
+}
+
+/// How values become rows, without those that train had.
+fn kind_of(ids: &Ids) -> Ids {
+    match ids {
+        Ids::Vocabulary { .. } => Ids::Vocabulary { values: Vocabulary::default() },
+        Ids::Buckets { .. } => Ids::Buckets { count: 0 },
+        Ids::Hash { .. } | Ids::Raw { .. } => ids.clone(),
     }
 }
 

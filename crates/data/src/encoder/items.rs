@@ -47,7 +47,7 @@ pub(crate) struct Bag {
     pub(crate) ids: Vec<u32>,
     /// Parallel to `ids`.
     pub(crate) weights: Option<Vec<f32>>,
-    /// Items of each row before any was cut, where missing ones keep their places.
+    /// Items of each row before any was cut, where missing ones keep their places; 0 where it has none.
     pub(crate) items: Vec<u32>,
 }
 
@@ -248,7 +248,7 @@ fn collect(ids: &Lists<u32>, weights: Option<&[f64]>, rule: &ItemRule<'_>) -> Ba
         items: Vec::new(),
     };
     if rule.keeps_places {
-        bag.items.extend(ids.ranges.iter().map(|range| range.len().max(1) as u32));
+        bag.items.extend(ids.ranges.iter().map(|range| range.len() as u32));
     }
     bag.offsets.push(0);
     for range in &ids.ranges {
@@ -430,7 +430,7 @@ mod tests {
         let text = StringArray::from(vec![Some("1,,3"), Some("4,"), Some(""), None]);
         let found = bag(&text, &ItemRule { limit: 2, keep: Keep::Last, keeps_places: true, ..ALL }, &mut own).unwrap();
         assert_eq!(rows(&found), [&[MISSING, 3][..], &[4, MISSING], &[MISSING], &[MISSING]]);
-        assert_eq!(found.items, [3, 2, 1, 1]);
+        assert_eq!(found.items, [3, 2, 1, 0]);
     }
 
     fn list_of_pairs() -> ListArray {

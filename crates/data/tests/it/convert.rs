@@ -157,6 +157,13 @@ fn movielens_1m_is_refused_where_a_line_does_not_fit() {
         ("ml-1m/users.dat", ("2::M", "2::X"), "line 2, column `gender`: `X` is not F or M"),
         ("ml-1m/users.dat", ("2::M::56", "2::M::560"), "line 2, column `age`: `560` is not an age"),
         ("ml-1m/users.dat", ("2::M::56", "1::M::56"), "line 2: its key `1` stands in line 1 already"),
+        // Lines that no rating refers to are looked at, too.
+        ("ml-1m/users.dat", ("55117\n", "55117\n77::X\n"), "line 4: it has 2 values, expected 5"),
+        (
+            "ml-1m/movies.dat",
+            ("Comedy\n", "Comedy\n500::garbage\n"),
+            "line 2: it is cut short: expected an id, a title and genres",
+        ),
     ];
     for (file, change, said) in cases {
         refuses(&place, &config, file, change, said);
@@ -549,6 +556,12 @@ fn aliccp_is_refused_where_a_file_is_cut_short() {
     fs::write(&path, text + "5,0").unwrap();
     let error = place.refused(&config).to_string();
     assert!(error.ends_with("line 5: it is cut short: it ends before its common_feature_index"), "{error}");
+    // Common features of a key that no sample has are looked at, too.
+    let commons = "sample_train/common_features_train.csv";
+    let said = "line 3, column `feature_list`: `garbage` is not a field, 0x02, an id, 0x03 and a value";
+    let place = aliccp();
+    let config = ConvertConfig { valid: Some(0.0), ..place.config(PublicSet::AliCcp) };
+    refuses(&place, &config, commons, ("ffff,0,", "ffff,0,\nzz,1,garbage"), said);
 }
 
 #[test]

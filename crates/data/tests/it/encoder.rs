@@ -404,6 +404,21 @@ fn a_list_along_another_is_cut_as_it_is_and_keeps_the_places_of_missing_items() 
 }
 
 #[test]
+fn an_encoder_grows_with_one_of_the_same_rules_alone() {
+    let train = source(vec![("items", texts(["a,b"])), ("kinds", texts(["x,y"]))]);
+    let newer = source(vec![("items", texts(["c,b"])), ("kinds", texts(["x,z"]))]);
+    let encoder = list_and_kinds(json!({"length": 2})).fit(&train).unwrap();
+    let grown = encoder.grown(&list_and_kinds(json!({"length": 2})).fit(&newer).unwrap()).unwrap();
+    assert_eq!(grown.layout().tables[1].rows, 5, "two reserved rows, a, b, and c behind them");
+    for other in [json!({"length": 3}), json!({"length": 2, "keep": "first"}), json!({"length": 2, "pooling": "max"})] {
+        let error = encoder.grown(&list_and_kinds(other).fit(&newer).unwrap()).unwrap_err().to_string();
+        assert_eq!(error, "`feature`: column `kinds` has another rule than before");
+    }
+    let wider = list_and_kinds(json!({"length": 2, "dim": 3})).fit(&newer).unwrap();
+    assert!(encoder.grown(&wider).unwrap_err().to_string().contains("tables"), "tables of another width");
+}
+
+#[test]
 fn a_list_along_another_with_fewer_items_is_refused_in_its_row_even_where_both_are_cut() {
     let schema = list_and_kinds(json!({"length": 2}));
     let train = source(vec![("items", texts(["a,b,c", "a,b,c"])), ("kinds", texts(["x,y,z", "x,y"]))]);

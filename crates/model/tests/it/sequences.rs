@@ -2,7 +2,7 @@
 
 use hinet_data::{Batch, Column, Layout, Seed, Sequence, Slot};
 use hinet_model::{
-    AttentionConfig, Model, ModelConfig, Plan, PlanWorkspace, SparseOptimiser, SparseOptimiserConfig,
+    AttentionConfig, CrossConfig, Model, ModelConfig, Plan, PlanWorkspace, SparseOptimiser, SparseOptimiserConfig,
     SparseOptimiserKind, zoo,
 };
 
@@ -140,16 +140,41 @@ fn a_sequence_that_is_none_and_a_target_that_does_not_fit_are_refused_by_name() 
         config.check(&layout()).unwrap_err().to_string()
     };
     let message = refused("tags", &[], "hinet");
-    assert!(message.starts_with("`sequence.feature` is `tags`, expected a feature of kind"), "{message}");
+    assert!(message.starts_with("`sequence.0.feature` is `tags`, expected a feature of kind"), "{message}");
     assert!(message.ends_with("(history)"), "{message}");
     let message = refused("history", &["item"], "hinet");
     assert!(message.ends_with("expected none, or a feature for each of history, kinds"), "{message}");
     let message = refused("history", &["item", "user"], "hinet");
     assert!(message.ends_with("one id per row and `dim` 3, as `kinds` has"), "{message}");
+    let mut shared = layout();
+    shared.slots.push(Slot::Lookup { feature: "item_before".into(), table: 1 });
+    shared.slots.push(Slot::Lookup { feature: "tag".into(), table: 2 });
+    let targets = |layout: &Layout, target: [&str; 2]| {
+        let target = target.map(str::to_owned).to_vec();
+        let attention = AttentionConfig { feature: "history".into(), target, units: vec![4], softmax: None };
+        let config = ModelConfig { sequence: vec![attention], ..ModelConfig::default() };
+        config.check(layout).map_err(|error| error.to_string())
+    };
+    assert_eq!(targets(&shared, ["item_before", "tag"]), Ok(()));
+    shared.tables[2].dim = 5;
+    let message = targets(&shared, ["tag", "item"]).unwrap_err();
+    assert!(message.ends_with("is `tag`, expected item or item_before, which has the table of `history`"), "{message}");
     for preset in ["logistic", "single_task"] {
         let message = refused("history", &[], preset);
-        assert!(message.starts_with("`sequence.feature` is `history`, expected a model whose"), "{message}");
+        assert!(message.starts_with("`sequence.0.feature` is `history`, expected a model whose"), "{message}");
     }
+    let mut long = layout();
+    long.sequences[0].length = 100_000;
+    let message = model("hinet").config.check(&long).unwrap_err().to_string();
+    assert!(message.contains("of 100000 items with 8 columns each, expected at most 131072 columns"), "{message}");
+    let crossed = |layers, rank| {
+        let config = ModelConfig { cross: CrossConfig { layers, rank: Some(rank) }, ..ModelConfig::default() };
+        config.check(&layout()).map_err(|error| error.to_string())
+    };
+    let width: usize = layout().slots.iter().map(|slot| layout().slot_width(slot)).sum();
+    assert_eq!(crossed(2, width), Ok(()));
+    assert!(crossed(2, width + 1).unwrap_err().contains(&format!("expected at most {width}")));
+    assert_eq!(crossed(0, 3).unwrap_err(), "`cross.rank` is 3, expected none without `cross.layers`");
     let twice = ModelConfig { sequence: vec![model("hinet").config.sequence[0].clone(); 2], ..ModelConfig::default() };
     assert!(twice.check(&layout()).unwrap_err().to_string().contains("twice"));
     let fm = ModelConfig { fm: true, ..ModelConfig::default() };

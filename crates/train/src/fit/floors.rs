@@ -1,5 +1,6 @@
 //! What a run must not lose: the AUC of each cell of another run, less a tolerance.
 
+use hinet_data::Layout;
 use serde::{Deserialize, Serialize};
 
 use crate::experiment::FloorsConfig;
@@ -37,8 +38,8 @@ impl Floors {
     /// chance.
     ///
     /// # Errors
-    /// If the folder holds no finished run with validation rows.
-    pub(crate) fn open(config: &FloorsConfig, min_positives: u64) -> Result<Floors, TrainError> {
+    /// If the folder holds no finished run with validation rows, or one of other scenarios and tasks.
+    pub(crate) fn open(config: &FloorsConfig, min_positives: u64, layout: &Layout) -> Result<Floors, TrainError> {
         let path = RunFolder::at(&config.run).metrics();
         let text = std::fs::read_to_string(&path).map_err(TrainError::io(&path))?;
         let damaged = |reason: String| TrainError::Damaged { path: path.clone(), reason };
@@ -51,6 +52,13 @@ impl Floors {
             let (scenario, auc) = (cell.scenario.clone()?, cell.auc.filter(|_| is_large)?);
             Some(Floor { scenario, task: cell.task.clone(), rows: cell.rows, least: auc - config.tolerance })
         };
+        let is_here = |cell: &&Cell| {
+            let scenario = cell.scenario.as_ref().is_some_and(|name| layout.scenarios.contains(name));
+            scenario && layout.tasks.iter().any(|task| task.name == cell.task)
+        };
+        if !valid.cells.iter().any(|cell| is_here(&cell)) {
+            return Err(damaged("none of its cells is a scenario and task of this experiment".to_owned()));
+        }
         Ok(Floors { cells: valid.cells.iter().filter_map(floor).collect() })
     }
 
@@ -83,6 +91,8 @@ impl Floors {
 
 #[cfg(test)]
 mod tests {
+    use hinet_data::{TaskSpec, UnknownScenario};
+
     use super::*;
 
     fn metrics(aucs: [Option<f64>; 2]) -> SplitMetrics {
@@ -97,11 +107,23 @@ mod tests {
         SplitMetrics { cells: ["a", "b"].into_iter().zip(aucs).map(cell).collect(), ..SplitMetrics::default() }
     }
 
+    fn layout(scenarios: &[&str]) -> Layout {
+        Layout {
+            sequences: Vec::new(),
+            tables: Vec::new(),
+            slots: Vec::new(),
+            scenarios: scenarios.iter().map(|&name| name.to_owned()).collect(),
+            scenario_rows: vec![1; scenarios.len()],
+            tasks: vec![TaskSpec::new("click")],
+            unknown: UnknownScenario::Error,
+        }
+    }
+
     fn floors(place: &tempfile::TempDir, aucs: [Option<f64>; 2], min_positives: u64) -> Floors {
         let base = Metrics { splits: [("valid".to_owned(), metrics(aucs))].into(), ..Metrics::default() };
         std::fs::write(place.path().join("metrics.json"), base.to_json()).unwrap();
         let config = FloorsConfig { run: place.path().to_owned(), tolerance: 0.01 };
-        Floors::open(&config, min_positives).unwrap()
+        Floors::open(&config, min_positives, &layout(&["b", "a"])).unwrap()
     }
 
     #[test]
@@ -135,6 +157,15 @@ mod tests {
     fn a_folder_without_a_finished_run_is_named() {
         let place = tempfile::tempdir().unwrap();
         let config = FloorsConfig { run: place.path().to_owned(), tolerance: 0.0 };
-        assert!(Floors::open(&config, 1).unwrap_err().to_string().contains("metrics.json"));
+        assert!(Floors::open(&config, 1, &layout(&["a"])).unwrap_err().to_string().contains("metrics.json"));
+    }
+
+    #[test]
+    fn a_run_of_other_scenarios_is_no_floor() {
+        let place = tempfile::tempdir().unwrap();
+        floors(&place, [Some(0.7), Some(0.6)], 10);
+        let config = FloorsConfig { run: place.path().to_owned(), tolerance: 0.0 };
+        let error = Floors::open(&config, 1, &layout(&["c"])).unwrap_err().to_string();
+        assert!(error.ends_with("none of its cells is a scenario and task of this experiment"), "{error}");
     }
 }

@@ -63,7 +63,9 @@ impl<'a, 'o> Session<'a, 'o> {
         let recent = LossMeter::new(size.tasks.len());
         let examples = inputs.examples(experiment.train.example_rows)?;
         let train = &experiment.train;
-        let floors = train.floors.as_ref().map(|floors| Floors::open(floors, train.min_positives)).transpose()?;
+        let layout = inputs.encoder.layout();
+        let floors =
+            train.floors.as_ref().map(|floors| Floors::open(floors, train.min_positives, layout)).transpose()?;
         Ok(Session {
             experiment,
             folder,

@@ -345,11 +345,11 @@ fn what_stands_before_the_layers_is_held_to_the_features_without_any_data() {
     assert_eq!((model.fm, model.sequence[0].units.as_slice()), (true, &[36][..]));
     let refused = |model: &str| problems(with(model))[0].to_string();
     let found = refused("sequence = [{ feature = \"tag\" }]");
-    let expected = "conf/shop.toml:44:12: `model.sequence.feature`: expected a feature of kind \"sequence\" that goes along no \
+    let expected = "conf/shop.toml:44:25: `model.sequence.0.feature`: expected a feature of kind \"sequence\" that goes along no \
                     other (tags), found `tag`";
     assert!(found.starts_with(expected), "{found}");
     let found = refused("sequence = [{ feature = \"tags\", target = [\"price\", \"item_id\"] }]");
-    assert!(found.contains("`model.sequence.target`: expected none, or a feature for each of tags"), "{found}");
+    assert!(found.contains("`model.sequence.0.target`: expected none, or a feature for each of tags"), "{found}");
     let found = refused("sequence = [{ feature = \"tags\", unit = [3] }]");
     assert!(found.contains("unit"), "{found}");
 }

@@ -54,33 +54,51 @@ fn default_units() -> Vec<usize> {
 /// What a place without an item has added before a softmax.
 const NEVER: f32 = -1e9;
 
+/// Most numbers of a row that a sequence's items have together.
+const MAX_ITEMS: usize = 1 << 17;
+
 impl AttentionConfig {
-    pub(crate) fn check(&self, layout: &Layout) -> Result<(), ModelError> {
-        check_units("sequence.units", &self.units, 1)?;
+    /// `place` is that among the sequences.
+    pub(crate) fn check(&self, layout: &Layout, place: usize) -> Result<(), ModelError> {
+        let key = |option: &str| format!("sequence.{place}.{option}");
+        check_units(&key("units"), &self.units, 1)?;
         let Some(sequence) = layout.sequence(&self.feature) else {
             let known = layout.sequences.iter().map(|sequence| layout.slots[sequence.slots[0]].feature());
             let known = known.collect::<Vec<_>>().join(", ");
             let known = if known.is_empty() { "none here".to_owned() } else { known };
             let expected = format!("a feature of kind \"sequence\" that goes along no other ({known})");
-            return Err(bad("sequence.feature", format!("`{}`", self.feature), expected));
+            return Err(bad(&key("feature"), format!("`{}`", self.feature), expected));
         };
-        self.check_target(layout, sequence)
+        let item: usize = sequence.slots.iter().map(|&slot| layout.slot_width(&layout.slots[slot])).sum();
+        if item.saturating_mul(sequence.length) > MAX_ITEMS {
+            let value = format!("`{}` of {} items with {item} columns each", self.feature, sequence.length);
+            let expected = format!("at most {MAX_ITEMS} columns: each row computes all places up to `length`");
+            return Err(bad(&key("feature"), value, expected));
+        }
+        self.check_target(layout, sequence, &key("target"))
     }
 
-    fn check_target(&self, layout: &Layout, sequence: &Sequence) -> Result<(), ModelError> {
-        let lists = sequence.slots.iter().map(|&slot| &layout.slots[slot]);
+    fn check_target(&self, layout: &Layout, sequence: &Sequence, key: &str) -> Result<(), ModelError> {
+        let lists = || sequence.slots.iter().map(|&slot| &layout.slots[slot]);
         if !self.target.is_empty() && self.target.len() != sequence.slots.len() {
-            let lists: Vec<&str> = lists.map(Slot::feature).collect();
+            let lists: Vec<&str> = lists().map(Slot::feature).collect();
             let expected = format!("none, or a feature for each of {}", lists.join(", "));
-            return Err(bad("sequence.target", format!("{:?}", self.target), expected));
+            return Err(bad(key, format!("{:?}", self.target), expected));
         }
-        for (name, list) in self.target.iter().zip(lists) {
+        let lookups = || layout.slots.iter().filter(|slot| matches!(slot, Slot::Lookup { .. }));
+        for (name, list) in self.target.iter().zip(lists()) {
             let width = layout.slot_width(list);
-            let fits = |slot: &&Slot| slot.feature() == name && matches!(slot, Slot::Lookup { .. });
-            let target = layout.slots.iter().find(fits).map(|slot| layout.slot_width(slot));
-            if target != Some(width) {
+            let target = lookups().find(|slot| slot.feature() == name);
+            if target.map(|slot| layout.slot_width(slot)) != Some(width) {
                 let expected = format!("a feature with one id per row and `dim` {width}, as `{}` has", list.feature());
-                return Err(bad("sequence.target", format!("`{name}`"), expected));
+                return Err(bad(key, format!("`{name}`"), expected));
+            }
+            // What is read from the list's own table says the same thing of a row as the list does of an item.
+            let alike = lookups().filter(|slot| slot.table() == list.table()).map(Slot::feature);
+            let alike: Vec<&str> = alike.collect();
+            if !alike.is_empty() && !alike.contains(&name.as_str()) {
+                let expected = format!("{}, which has the table of `{}`", alike.join(" or "), list.feature());
+                return Err(bad(key, format!("`{name}`"), expected));
             }
         }
         Ok(())

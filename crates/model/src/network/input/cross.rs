@@ -14,7 +14,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::super::{Bank, Layer, Owner, Reads, Recorder};
-use crate::config::{check_count, check_width};
+use crate::config::{bad, check_count, check_width};
 use crate::error::ModelError;
 
 /// Cross layers between the dense input and the layers.
@@ -29,9 +29,18 @@ pub struct CrossConfig {
 }
 
 impl CrossConfig {
-    pub(crate) fn check(&self) -> Result<(), ModelError> {
+    /// `width` is that of the dense input.
+    pub(crate) fn check(&self, width: usize) -> Result<(), ModelError> {
         check_count("cross.layers", self.layers, 0)?;
-        self.rank.map_or(Ok(()), |rank| check_width("cross.rank", rank))
+        let Some(rank) = self.rank else { return Ok(()) };
+        if self.layers == 0 {
+            return Err(bad("cross.rank", rank.to_string(), "none without `cross.layers`"));
+        }
+        check_width("cross.rank", rank)?;
+        let fits = rank <= width;
+        fits.then_some(()).ok_or_else(|| {
+            bad("cross.rank", rank.to_string(), format!("at most {width}, the columns that are crossed"))
+        })
     }
 
     pub(crate) fn is_default(&self) -> bool {
