@@ -38,7 +38,7 @@ pub struct AttentionConfig {
     /// embeddings (best with the same `table`): DIN's target attention. Default: none, attention pooling.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<String>,
-    /// Widths of the hidden layers of the network that weighs items. Default: [36], as in DIN.
+    /// Widths of the hidden layers of the network that weighs items. Default: `[36]`, as in DIN.
     #[serde(default = "default_units")]
     pub units: Vec<usize>,
     /// Whether the weights of a row's items sum to 1. Default: with a target no, as in DIN, where their sum says how much of what a user
