@@ -392,20 +392,8 @@ fn with_options(preset: &Preset, model: &Map<String, Value>) -> Result<ModelConf
     let mut config = preset.config();
     let (scenario, task) = (options(&config.scenario), options(&config.task));
     for (key, value) in model.iter().filter(|(key, _)| *key != "preset") {
-        if key == "input_norm" {
-            config.input_norm = read(key, value)?;
-        } else if key == "embedding" {
-            config.embedding = read(key, value)?;
-        } else if key == "tables" {
-            config.tables = read(key, value)?;
-        } else if key == "first_order" {
-            config.first_order = read(key, value)?;
-        } else if key == "fm" {
-            config.fm = read(key, value)?;
-        } else if key == "cross" {
-            config.cross = read(key, value)?;
-        } else if key == "sequence" {
-            config.sequence = read(key, value)?;
+        if OWN.contains(&key.as_str()) {
+            set_own(&mut config, key, value)?;
         } else if scenario.contains(key) {
             config.scenario = with_option(&config.scenario, (key, key), value)?;
         } else if task.contains(key) {
@@ -423,17 +411,28 @@ fn from_slots(model: &Map<String, Value>) -> Result<ModelConfig, ModelError> {
     if let Some(key) = model.keys().find(|key| !known.contains(&key.as_str())) {
         return Err(unknown(key, "a model without preset", &known));
     }
-    Ok(ModelConfig {
-        input_norm: read_or_default(model, "input_norm")?,
-        embedding: read_or_default(model, "embedding")?,
-        tables: read_or_default(model, "tables")?,
-        first_order: read_or_default(model, "first_order")?,
-        fm: read_or_default(model, "fm")?,
-        cross: read_or_default(model, "cross")?,
-        sequence: read_or_default(model, "sequence")?,
-        scenario: slot("scenario", model.get("scenario"), ScenarioLayerConfig::one_of_each())?,
-        task: slot("task", model.get("task"), TaskLayerConfig::one_of_each())?,
-    })
+    let mut config = ModelConfig::default();
+    for (key, value) in OWN.iter().filter_map(|key| Some((key, model.get(*key)?))) {
+        set_own(&mut config, key, value)?;
+    }
+    config.scenario = slot("scenario", model.get("scenario"), ScenarioLayerConfig::one_of_each())?;
+    config.task = slot("task", model.get("task"), TaskLayerConfig::one_of_each())?;
+    Ok(config)
+}
+
+/// Sets one of [`OWN`].
+fn set_own(config: &mut ModelConfig, key: &str, value: &Value) -> Result<(), ModelError> {
+    match key {
+        "input_norm" => config.input_norm = read(key, value)?,
+        "embedding" => config.embedding = read(key, value)?,
+        "tables" => config.tables = read(key, value)?,
+        "first_order" => config.first_order = read(key, value)?,
+        "fm" => config.fm = read(key, value)?,
+        "cross" => config.cross = read(key, value)?,
+        "sequence" => config.sequence = read(key, value)?,
+        other => unreachable!("`{other}` is an option of a slot"),
+    }
+    Ok(())
 }
 
 /// A slot as written, over the defaults of its kind.
@@ -471,10 +470,6 @@ where
     let mut map = to_map(layer);
     map.insert(key.to_owned(), value.clone());
     serde_json::from_value(Value::Object(map)).map_err(|error| wrong_type(shown, value, &error))
-}
-
-fn read_or_default<T: DeserializeOwned + Default>(model: &Map<String, Value>, key: &str) -> Result<T, ModelError> {
-    model.get(key).map_or(Ok(T::default()), |value| read(key, value))
 }
 
 fn read<T: DeserializeOwned>(key: &str, value: &Value) -> Result<T, ModelError> {
