@@ -68,32 +68,6 @@ impl Columns {
         self.first_order_start(layout) + self.first_order_slots(layout) * layout.tasks.len()
     }
 
-    /// Runs of columns (first, width) that hold numbers, within one copy.
-    pub(crate) fn numbers(&self, layout: &Layout) -> Vec<(usize, usize)> {
-        self.runs(layout, |slot| matches!(slot, Slot::Dense { .. }))
-    }
-
-    /// Runs of columns (first, width) that hold embeddings of one id or pooled ones, within one copy.
-    pub(crate) fn embedded(&self, layout: &Layout) -> Vec<(usize, usize)> {
-        self.runs(layout, |slot| slot.table().is_some())
-    }
-
-    fn runs(&self, layout: &Layout, takes: impl Fn(&Slot) -> bool) -> Vec<(usize, usize)> {
-        let mut runs: Vec<(usize, usize)> = Vec::new();
-        let mut start = 0;
-        for (_, slot) in self.whole(layout) {
-            let width = layout.slot_width(slot);
-            if takes(slot) {
-                match runs.last_mut() {
-                    Some((first, run)) if *first + *run == start => *run += width,
-                    _ => runs.push((start, width)),
-                }
-            }
-            start += width;
-        }
-        runs
-    }
-
     /// The tables: of embeddings, copy by copy, then of first-order weights. A table whose rows scenarios own has the
     /// rows of the first, then of the second, ...
     pub(crate) fn specs(&self, layout: &Layout) -> Vec<TableSpec> {

@@ -7,7 +7,7 @@ mod fm;
 
 use std::ops::Range;
 
-use hinet_data::Layout;
+use hinet_data::{Layout, Slot};
 use hinet_tape::{Activation, BatchNormOp, Init, ParamSpec, Routing, Scope, Statistics, Value};
 
 use super::{Bank, Layer, Owner, Reads, Recorder, blocks};
@@ -50,7 +50,9 @@ pub(super) fn record(config: &ModelConfig, r: &mut Recorder<'_>, x: Value) -> In
     let dense = raw.map(|raw| normalise(config, r, (raw, before.copies)));
     let owners = (before.owner(r), before.copies);
     let deep = dense.map(|dense| cross::record(&config.cross, r, dense, owners));
-    let numbers = dense.filter(|_| columns.first_order || config.fm).and_then(|dense| before.numbers(r, dense));
+    let is_number = |slot: &Slot| matches!(slot, Slot::Dense { .. });
+    let numbers = dense.filter(|_| columns.first_order || config.fm);
+    let numbers = numbers.and_then(|dense| before.of_slots(r, (dense, &places), is_number));
     let ids = columns.first_order_slots(layout);
     let of_ids = (ids > 0).then(|| {
         let tasks = r.tasks();
@@ -133,30 +135,41 @@ impl Before<'_> {
         places
     }
 
-    /// All numbers, as the layers read them.
-    fn numbers(&self, r: &mut Recorder<'_>, dense: Value) -> Option<Value> {
-        let runs = self.columns.numbers(r.layout());
-        self.runs_of_copies(r, dense, &runs)
-    }
-
     /// All embeddings side by side.
     fn fields(&self, r: &mut Recorder<'_>, (raw, places): (Value, &[Range<usize>])) -> Fields {
+        let embedded = self.of_slots(r, (raw, places), |slot| slot.table().is_some());
+        let embedded = embedded.expect("a feature has an embedding: that was checked");
         let layout = r.layout();
-        let mut runs = self.columns.embedded(layout);
-        let by_item = self.columns.sequences.iter().flat_map(|sequence| &sequence.slots);
-        runs.extend(by_item.map(|&slot| (places[slot].start, places[slot].len())));
-        let embedded = self.runs_of_copies(r, raw, &runs).expect("a feature has an embedding: that was checked");
         let with_table = layout.slots.iter().find(|slot| slot.table().is_some());
         let dim = layout.slot_width(with_table.expect("a feature has an embedding: that was checked"));
         let (owner, owner_of_tasks) = (self.owner(r), self.owner_of_tasks(r));
         Fields { embedded, dim, copies: self.copies, owner, owner_of_tasks }
     }
 
-    /// Runs of columns (first, width) of each copy, side by side.
-    fn runs_of_copies(&self, r: &mut Recorder<'_>, value: Value, runs: &[(usize, usize)]) -> Option<Value> {
+    /// The columns of some slots in each copy, side by side.
+    fn of_slots(
+        &self,
+        r: &mut Recorder<'_>,
+        (value, places): (Value, &[Range<usize>]),
+        takes: impl Fn(&Slot) -> bool,
+    ) -> Option<Value> {
+        let slots = r.layout().slots.iter().zip(places).filter(|(slot, columns)| takes(slot) && !columns.is_empty());
+        let mut columns: Vec<Range<usize>> = slots.map(|(_, columns)| columns.clone()).collect();
+        columns.sort_by_key(|columns| columns.start);
+        // What stands side by side is taken at once.
+        columns.dedup_by(|next, before| {
+            let follows = next.start == before.end;
+            if follows {
+                before.end = next.end;
+            }
+            follows
+        });
         let width = r.width(value) / self.copies;
-        let runs = (0..self.copies).flat_map(|copy| runs.iter().map(move |&(start, run)| (copy * width + start, run)));
-        let parts: Vec<Value> = runs.map(|(start, run)| r.graph.slice(value, start, run)).collect();
+        let starts = (0..self.copies).map(|copy| copy * width);
+        let parts: Vec<Value> = starts
+            .flat_map(|start| columns.iter().map(move |columns| (start + columns.start, columns.len())))
+            .map(|(start, width)| r.graph.slice(value, start, width))
+            .collect();
         (!parts.is_empty()).then(|| r.graph.concat(&parts))
     }
 
